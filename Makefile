@@ -1,0 +1,46 @@
+# The commands of README.md. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test build lint install-deps clean
+.NOTPARALLEL:
+
+# One set of flags for every debug build, so that nothing is built twice. A target may import only
+# what Package.swift gives it: the table of imports in ARCHITECTURE.md is a fact.
+DEBUG := --explicit-target-dependency-import-check error
+SWIFT := scripts/toolchain swift
+
+help:
+	@echo 'make run           installs what is missing, builds, and runs a private Doornail here'
+	@echo '                   (ARGS="--data DIR" for its flags; Ctrl-C stops it)'
+	@echo 'make test          installs what is missing and runs everything that must hold'
+	@echo 'make build         a release binary that needs no Swift: .build/release/doornail'
+	@echo 'make lint          swift-format, strictly, and a build that checks the imports'
+	@echo 'make install-deps  only installs what building and testing need'
+	@echo 'make clean         removes what was built; a data folder (.doornail) stays'
+
+run: build
+	@exec .build/release/doornail dev $(ARGS)
+
+build:
+	@scripts/toolchain
+	@scripts/install run
+	$(SWIFT) build -c release --static-swift-stdlib --product doornail
+
+test:
+	@scripts/toolchain
+	@scripts/install test
+	scripts/lint
+	$(SWIFT) build --build-tests $(DEBUG)
+	scripts/with-postgres $(SWIFT) test --skip-build $(DEBUG)
+	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/EndToEnd
+
+lint:
+	@scripts/toolchain
+	@scripts/install run
+	scripts/lint
+	$(SWIFT) build --build-tests $(DEBUG)
+
+install-deps:
+	@scripts/install test
+
+clean:
+	rm -rf .build .venv .pytest_cache

@@ -1,0 +1,206 @@
+package import Logging
+package import OAuth
+package import Storage
+import Synchronization
+
+/// This node among the others: its row in the database, and its view of the server's secrets.
+///
+/// A token under a key id that this node has not heard of is forged, unless the secret was added a
+/// moment ago: nodes sign under a new secret only once every node's row lists it, so a view younger
+/// than what it takes for a row to be given up is certain.
+package final class Node: Sendable {
+    /// Why a node may not run.
+    package enum StartError: Error, Sendable, CustomStringConvertible {
+        case secrets(SecretRules.Refusal)
+        case store(StoreError)
+
+        package var description: String {
+            switch self {
+            case .secrets(.missing(let keyIDs)):
+                "the database knows secrets that DOORNAIL_SECRET does not include (key id "
+                    + keyIDs.map(String.init).joined(separator: ", ")
+                    + "): add them after a comma, or end them with 'doornail secret retire ID'"
+            case .secrets(.allRetired):
+                "every secret in DOORNAIL_SECRET is retired; put a new one in front "
+                    + "('doornail secret' prints one)"
+            case .store(let error):
+                error.description
+            }
+        }
+    }
+
+    /// How often the row is renewed and the view read again.
+    private static let interval: Duration = .seconds(1)
+    /// How long a view is certain: less than it takes for others to give the row up.
+    private static let certainFor: Duration = .milliseconds(9500)
+
+    private struct View: Sendable {
+        let codec: TokenCodec
+        let ring: KeyRing
+        /// Read before the database was asked.
+        let takenAt: ContinuousClock.Instant
+    }
+
+    private let store: Store
+    private let secrets: [ServerSecret]
+    private let version: String
+    private let logger: Logger
+    private let id: Mutex<Identifier>
+    private let view = Mutex<View?>(nil)
+
+    package init(store: Store, secrets: [ServerSecret], version: String, logger: Logger) {
+        self.store = store
+        self.secrets = secrets
+        self.version = version
+        self.logger = logger
+        self.id = Mutex(Node.newID())
+    }
+
+    /// The key ring of a command that is no node: it lists nothing and makes no secret known.
+    package static func ring(
+        for secrets: [ServerSecret], from store: Store
+    ) async throws(StartError) -> KeyRing {
+        do {
+            let known = try await store.secrets().map(\.known)
+            _ = try SecretRules.unknown(secrets: secrets, known: known)
+            return try SecretRules.ring(secrets: secrets, known: known, nodes: [])
+        } catch let refusal as SecretRules.Refusal {
+            throw .secrets(refusal)
+        } catch let error as StoreError {
+            throw .store(error)
+        } catch {
+            throw .store(.broken("\(error)"))
+        }
+    }
+
+    /// Makes the node's new secrets known, and joins the others.
+    ///
+    /// The row is committed before the secrets are read for the last time: whoever adds one either
+    /// sees this row, or is seen here.
+    package func start() async throws(StartError) {
+        do {
+            let known = try await store.secrets().map(\.known)
+            for secret in try SecretRules.unknown(secrets: secrets, known: known) {
+                try await store.admit(secret)
+            }
+            try await join()
+            let joined = try await store.secrets().map(\.known)
+            _ = try SecretRules.unknown(secrets: secrets, known: joined)
+            try await refresh(takenAt: .now)
+        } catch let refusal as SecretRules.Refusal {
+            throw .secrets(refusal)
+        } catch let error as StoreError {
+            throw .store(error)
+        } catch {
+            throw .store(.broken("\(error)"))
+        }
+    }
+
+    /// Renews the row and the view until the task is cancelled.
+    package func run() async {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: Node.interval)
+                let asked = ContinuousClock.now
+                let id = id.withLock { $0 }
+                if try await !store.renewNode(id, holding: held) {
+                    logger.warning("this node was taken for dead; it joins again")
+                    self.id.withLock { $0 = Node.newID() }
+                    try await join()
+                }
+                try await refresh(takenAt: asked)
+                try await store.removeStaleNodes()
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.debug("the node's row was not renewed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Removes the row, so that nobody waits for this node.
+    package func leave() async {
+        do {
+            try await store.leaveNode(id.withLock { $0 })
+        } catch {
+            logger.info(
+                "the node's row stays until it is stale", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// What seals and opens tokens; unavailable until the node has joined.
+    package func codec() throws(StoreError) -> TokenCodec {
+        guard let view = view.withLock({ $0 }) else {
+            throw .unavailable("this node has not joined the others yet")
+        }
+        return view.codec
+    }
+
+    /// The key id that new tokens are signed under.
+    package func signingKeyID() throws(StoreError) -> UInt8 {
+        guard let view = view.withLock({ $0 }) else {
+            throw .unavailable("this node has not joined the others yet")
+        }
+        return view.ring.signing
+    }
+
+    /// Opens what was presented as a token: an access token or a forgery, never a guess.
+    package func open(_ text: String) throws(StoreError) -> AccessToken? {
+        guard let view = view.withLock({ $0 }) else {
+            throw .unavailable("this node has not joined the others yet")
+        }
+        switch view.codec.open(text) {
+        case .access(let token): return token
+        case .forged: return nil
+        case .unknownKey:
+            guard ContinuousClock.now - view.takenAt < Node.certainFor else {
+                throw .unavailable("this node has not heard of new secrets for a while")
+            }
+            return nil
+        case .secretMissing(let keyID):
+            throw .unavailable(
+                "the token is under secret \(keyID), which this node lacks: "
+                    + "start it with all secrets that are not retired")
+        }
+    }
+
+    private var held: Set<UInt8> { view.withLock { $0?.ring.held } ?? [] }
+
+    private func join() async throws(StoreError) {
+        let known = try await store.secrets().map(\.known)
+        let fingerprints = Set(secrets.map(\.fingerprint))
+        let held = Set(known.filter { fingerprints.contains($0.fingerprint) }.map(\.keyID))
+        try await store.joinNode(id.withLock { $0 }, holding: held, version: version)
+    }
+
+    private func refresh(takenAt: ContinuousClock.Instant) async throws(StoreError) {
+        let known = try await store.secrets().map(\.known)
+        let nodes = try await store.nodes()
+        do {
+            let ring = try SecretRules.ring(secrets: secrets, known: known, nodes: nodes)
+            let new = View(codec: TokenCodec(ring), ring: ring, takenAt: takenAt)
+            let old = view.withLock { view in
+                defer { view = new }
+                return view
+            }
+            if let old, old.ring.signing != ring.signing {
+                logger.notice(
+                    "new tokens are signed under another secret",
+                    metadata: ["key_id": "\(ring.signing)"])
+            }
+            if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
+                logger.warning(
+                    "this node lacks secrets that are not retired; give it all of them",
+                    metadata: ["key_ids": "\(ring.lacking.sorted())"])
+            }
+        } catch {
+            view.withLock { $0 = nil }
+            throw .unavailable(StartError.secrets(error).description)
+        }
+    }
+
+    private static func newID() -> Identifier {
+        var random = SystemRandomNumberGenerator()
+        return Identifier(milliseconds: 0, using: &random)
+    }
+}

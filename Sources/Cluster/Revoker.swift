@@ -1,0 +1,138 @@
+package import Logging
+import Metrics
+package import OAuth
+package import Storage
+
+/// Something that is to end, or to change for every node at once.
+package enum Ending: Sendable {
+    /// One access token.
+    case token(AccessToken)
+    /// Everything that was issued to a client.
+    case client(String)
+    /// A client, which may get nothing until it is enabled again.
+    case clientDisabled(String)
+    /// A client, for good.
+    case clientDeleted(String)
+    /// A client's settings.
+    case clientChanged(ClientChange)
+    case clientEnabled(String)
+    /// A client's secret, for a new one; the old one stays valid beside it where that is asked.
+    case clientSecret(String, newHash: [UInt8], keepsPrevious: Bool)
+    /// The secret that a client had before its present one.
+    case previousClientSecret(String)
+    /// One of the server's own secrets, and every token under it.
+    case secret(UInt8)
+    /// Every login and every token there is: the database was restored from a backup.
+    case everything
+
+    /// What it is, for metrics and the log: a fixed set.
+    package var kind: String {
+        switch self {
+        case .token: "token"
+        case .client: "client"
+        case .clientDisabled: "client_disabled"
+        case .clientDeleted: "client_deleted"
+        case .clientChanged: "client_changed"
+        case .clientEnabled: "client_enabled"
+        case .clientSecret: "client_secret"
+        case .previousClientSecret: "previous_client_secret"
+        case .secret: "secret"
+        case .everything: "everything"
+        }
+    }
+
+    /// Which one it is, for the log; never a token's text.
+    package var subject: String {
+        switch self {
+        case .token(let token): token.id.description
+        case .client(let id), .clientDisabled(let id), .clientDeleted(let id),
+            .clientEnabled(let id), .clientSecret(let id, _, _),
+            .previousClientSecret(let id):
+            id
+        case .clientChanged(let change): change.clientID
+        case .secret(let keyID): String(keyID)
+        case .everything: "everything"
+        }
+    }
+}
+
+/// That something has ended, on every node: only with one in hand is a revocation acknowledged.
+package struct Receipt: Sendable {
+    /// The database's time of the end.
+    package let endedAt: UnixTime
+    fileprivate init(endedAt: UnixTime) {
+        self.endedAt = endedAt
+    }
+}
+
+/// The one seam that every end goes through: `/revoke`, the command line, and all later ways.
+///
+/// It returns once the end is committed and holds at every node. Every answer of every node is
+/// read from the database so far, so the commit is all there is to wait for.
+package struct Revoker: Sendable {
+    private let store: Store
+    private let logger: Logger
+
+    package init(store: Store, logger: Logger) {
+        self.store = store
+        self.logger = logger
+    }
+
+    /// Ends something; each end writes an audit line, and so does each failure to end.
+    package func end(
+        _ ending: Ending, because cause: Cause
+    ) async throws(StoreError) -> Receipt {
+        do {
+            let endedAt = try await commit(ending, because: cause)
+            note(ending, cause, outcome: "ended", level: .notice)
+            return Receipt(endedAt: endedAt)
+        } catch {
+            note(ending, cause, outcome: "failed", level: .warning, error: error)
+            throw error
+        }
+    }
+
+    private func commit(
+        _ ending: Ending, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        switch ending {
+        case .token(let token):
+            try await store.revoke(token, because: cause)
+        case .client(let id):
+            try await store.endClient(id, disabling: false, because: cause)
+        case .clientDisabled(let id):
+            try await store.endClient(id, disabling: true, because: cause)
+        case .clientDeleted(let id):
+            try await store.deleteClient(id, because: cause)
+        case .clientChanged(let change):
+            try await store.updateClient(change, because: cause)
+        case .clientEnabled(let id):
+            try await store.enableClient(id, because: cause)
+        case .clientSecret(let id, let hash, let keepsPrevious):
+            try await store.rotateClientSecret(
+                id, to: hash, keepsPrevious: keepsPrevious, because: cause)
+        case .previousClientSecret(let id):
+            try await store.dropPreviousClientSecret(id, because: cause)
+        case .secret(let keyID):
+            try await store.retireSecret(keyID, because: cause)
+        case .everything:
+            try await store.endEverything(because: cause).at
+        }
+    }
+
+    private func note(
+        _ ending: Ending, _ cause: Cause, outcome: String, level: Logger.Level,
+        error: StoreError? = nil
+    ) {
+        Counter(
+            label: "doornail_ends_total",
+            dimensions: [("kind", ending.kind), ("outcome", outcome)]
+        ).increment()
+        var metadata: Logger.Metadata = [
+            "audit": "end", "kind": "\(ending.kind)", "subject": "\(ending.subject)",
+            "outcome": "\(outcome)", "reason": "\(cause.reason)", "actor": "\(cause.actor)",
+        ]
+        if let error { metadata["error"] = "\(error)" }
+        logger.log(level: level, "\(outcome): \(ending.kind)", metadata: metadata)
+    }
+}

@@ -1,0 +1,89 @@
+/// The parameters of an `application/x-www-form-urlencoded` request (RFC 6749 appendix B).
+///
+/// A parameter sent without a value counts as omitted and one sent twice is an error
+/// (RFC 6749 §3.1, §3.2), except those that a specification lets repeat (`resource`, RFC 8707 §2).
+package struct Form: Sendable, Equatable {
+    private var values: [String: [String]] = [:]
+
+    /// Parameters that may be sent more than once.
+    package static let repeatable: Set<String> = ["resource"]
+
+    /// Parses a body, byte by byte: a broken escape, text that is not UTF-8, a control character
+    /// NUL, too many parameters or a repeated one is `invalid_request`.
+    package init(parsing body: some Collection<UInt8>) throws(OAuthError) {
+        var names: Set<String> = []
+        var count = 0
+        for pair in body.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
+            count += 1
+            guard count <= Limits.parameters else {
+                throw OAuthError(.invalidRequest, "more than \(Limits.parameters) parameters")
+            }
+            let equals = pair.firstIndex(of: UInt8(ascii: "="))
+            guard let name = Form.decode(pair[..<(equals ?? pair.endIndex)]) else {
+                throw OAuthError(.invalidRequest, "a parameter name is not valid form encoding")
+            }
+            guard
+                let value = Form.decode(
+                    equals.map { pair[pair.index(after: $0)...] } ?? pair[pair.endIndex...])
+            else {
+                throw OAuthError(
+                    .invalidRequest, "the parameter \(name) is not valid form encoding")
+            }
+            guard names.insert(name).inserted || Form.repeatable.contains(name) else {
+                throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+            }
+            if !value.isEmpty {
+                values[name, default: []].append(value)
+            }
+        }
+    }
+
+    /// The value of a parameter, nil where it was omitted or sent empty.
+    package subscript(name: String) -> String? {
+        values[name]?.first
+    }
+
+    /// All values of a parameter that may repeat.
+    package func all(_ name: String) -> [String] {
+        values[name] ?? []
+    }
+
+    /// The value of a parameter that must be there, else `invalid_request`.
+    package func required(_ name: String) throws(OAuthError) -> String {
+        guard let value = self[name] else {
+            throw OAuthError(.invalidRequest, "the parameter \(name) is missing")
+        }
+        return value
+    }
+
+    /// Decodes `+` and percent escapes; nil for a broken escape, NUL, or bytes that are not UTF-8.
+    package static func decode(_ encoded: some Collection<UInt8>) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(encoded.count)
+        var iterator = encoded.makeIterator()
+        while let byte = iterator.next() {
+            switch byte {
+            case UInt8(ascii: "+"):
+                bytes.append(UInt8(ascii: " "))
+            case UInt8(ascii: "%"):
+                guard let first = iterator.next().flatMap(hexadecimalValue),
+                    let second = iterator.next().flatMap(hexadecimalValue)
+                else { return nil }
+                bytes.append(first << 4 | second)
+            default:
+                bytes.append(byte)
+            }
+        }
+        guard !bytes.contains(0) else { return nil }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// Whether a Content-Type names a form; parameters such as `charset=UTF-8` are accepted.
+    package static func isForm(contentType: String?) -> Bool {
+        guard let contentType else { return false }
+        let media = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }
+        let trimmed = media.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+        return String(decoding: trimmed, as: UTF8.self).lowercased()
+            == "application/x-www-form-urlencoded"
+    }
+}

@@ -1,0 +1,47 @@
+/// The client credentials grant (RFC 6749 §4.4): a token for the client itself, without a refresh
+/// token, and without a write.
+package struct ClientCredentialsGrant: Sendable, Equatable {
+    package let scope: Scope
+    package let audience: [String]
+
+    /// Decides a request of an authenticated client.
+    package init(_ form: Form, client: AuthenticatedClient) throws(OAuthError) {
+        try GrantType.clientCredentials.requireRegistered(by: client.client)
+        guard !client.client.isPublic else {
+            throw OAuthError(
+                .unauthorizedClient, "client_credentials is for clients that have a secret")
+        }
+        scope = try client.client.scope.granted(asking: form["scope"])
+        audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client.client)
+    }
+
+    /// The token that the grant gives.
+    package func token(
+        for client: AuthenticatedClient, id: Identifier, keyID: UInt8, lifetimeSeconds: Int64
+    ) -> AccessToken {
+        AccessToken(
+            id: id, keyID: keyID,
+            subject: .client(client.client.id, epoch: client.client.epoch),
+            issuedAt: client.readAt,
+            expiresAt: client.readAt.adding(seconds: lifetimeSeconds),
+            scope: scope, audience: audience)
+    }
+}
+
+/// Which audiences a token gets (RFC 8707 §2).
+package enum ResourceIndicators {
+    /// Those asked for, each of which must be the client's; asked for none, all of the client's.
+    package static func audience(
+        asking requested: [String], of client: Client
+    ) throws(OAuthError) -> [String] {
+        guard !requested.isEmpty else { return client.audiences }
+        var audience: [String] = []
+        for uri in requested where !audience.contains(uri) {
+            guard Client.isAudience(uri), client.audiences.contains(uri) else {
+                throw OAuthError(.invalidTarget, "the client may not ask for the resource \(uri)")
+            }
+            audience.append(uri)
+        }
+        return audience
+    }
+}

@@ -1,0 +1,35 @@
+/// Every bound on what comes from outside, in one place; each is tested at the limit and one past it.
+package enum Limits {
+    /// A request's body, in bytes; more is 413.
+    package static let bodyBytes = 64 * 1024
+    /// A request's header block, in bytes; more is 431.
+    package static let headerBytes = 16 * 1024
+    /// Parameters in one form.
+    package static let parameters = 200
+    /// A `scope` parameter or a client's scope, in bytes.
+    package static let scopeBytes = 4 * 1024
+    /// A client id, in bytes of %x21-7E.
+    package static let clientIDBytes = 255
+    /// An audience or resource URI, in bytes.
+    package static let audienceBytes = 1024
+    /// Audiences of one client.
+    package static let audiences = 32
+    /// A redirect URI, in bytes.
+    package static let redirectURIBytes = 2048
+    /// Redirect URIs of one client.
+    package static let redirectURIs = 64
+    /// A display name, in bytes.
+    package static let nameBytes = 255
+    /// A token as text, in bytes: the largest scope and audiences fit with room to spare.
+    package static let tokenBytes = 60 * 1024
+    /// A server secret (`DOORNAIL_SECRET`), in bytes: 32 random ones make 43 characters.
+    package static let secretBytes = 32...1024
+    /// How long a request may wait for the database in all, so that its 503 leaves before 5 s.
+    package static let storeDeadline: Duration = .milliseconds(4500)
+    /// How long after its expiry a token is still revoked in earnest, and its row kept.
+    package static let expiryGraceSeconds: Int64 = 3600
+    /// Wrong client secrets from one address for one client, in one window, before 429.
+    package static let clientSecretFailures = 50
+    /// The length of that window.
+    package static let clientSecretWindowSeconds: Int64 = 300
+}

@@ -1,0 +1,61 @@
+/// The authorization server's metadata (RFC 8414 §2): only what works is named, and empty lists
+/// are left out (§3.2).
+package enum Metadata {
+    /// The document, and where it and the endpoints lie.
+    package static func document(issuer: Issuer) -> String {
+        var json = JSONObject()
+        json.set("issuer", issuer.text)
+        json.set("token_endpoint", issuer.text + "/token")
+        json.set("revocation_endpoint", issuer.text + "/revoke")
+        json.set("introspection_endpoint", issuer.text + "/introspect")
+        json.set("grant_types_supported", GrantType.allCases.map(\.rawValue))
+        let methods = ["client_secret_basic", "client_secret_post"]
+        json.set("token_endpoint_auth_methods_supported", methods)
+        json.set("revocation_endpoint_auth_methods_supported", methods + ["none"])
+        json.set("introspection_endpoint_auth_methods_supported", methods)
+        return json.encoded
+    }
+}
+
+/// The issuer's URL (RFC 8414 §2): https, or http on loopback alone, without query or fragment.
+package struct Issuer: Sendable, Equatable {
+    /// The URL exactly as configured, without a slash at its end.
+    package let text: String
+    /// Its path, empty or beginning with a slash: everything but health is served below it.
+    package let path: String
+
+    /// Why a text cannot be an issuer, in words for the operator.
+    package struct Invalid: Error, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    package init(_ given: String) throws(Invalid) {
+        func invalid(_ why: String) -> Invalid {
+            Invalid(
+                description: "the issuer \(why); give a URL like https://login.example.com "
+                    + "(DOORNAIL_ISSUER or --issuer)")
+        }
+        let text = given.hasSuffix("/") ? String(given.dropLast()) : given
+        guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw invalid("has a space or a character outside ASCII")
+        }
+        guard let scheme = RedirectURI.scheme(of: text), scheme == "https" || scheme == "http",
+            text.utf8.dropFirst(scheme.utf8.count).starts(with: "://".utf8)
+        else { throw invalid("is no http or https URL") }
+        guard !text.utf8.contains(where: { "?#\\@\"<>{}|^`%".utf8.contains($0) }) else {
+            throw invalid("has a query, a fragment, a user name or an odd character")
+        }
+        let rest = text.dropFirst(scheme.count + 3)
+        let authority = rest.prefix { $0 != "/" }
+        let path = rest.dropFirst(authority.count)
+        guard !authority.isEmpty, !authority.hasPrefix(":") else { throw invalid("has no host") }
+        guard !path.hasSuffix("/"), !path.contains("//"),
+            !path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
+        else { throw invalid("has an odd path") }
+        if scheme == "http", !RedirectURI.isLoopback(authority: String(authority)) {
+            throw invalid("is http, which is allowed on loopback alone")
+        }
+        self.text = text
+        self.path = String(path)
+    }
+}

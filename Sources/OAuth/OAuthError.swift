@@ -1,0 +1,43 @@
+/// A refusal that the protocol knows: its code, what the caller may read, and what only the log says.
+package struct OAuthError: Error, Equatable, Sendable {
+    /// Error codes, from RFC 6749 §5.2, RFC 7009 §2.2.1 and RFC 8707 §2.
+    package enum Code: String, Sendable, CaseIterable {
+        case invalidRequest = "invalid_request"
+        case invalidClient = "invalid_client"
+        case invalidGrant = "invalid_grant"
+        case unauthorizedClient = "unauthorized_client"
+        case unsupportedGrantType = "unsupported_grant_type"
+        case invalidScope = "invalid_scope"
+        case invalidTarget = "invalid_target"
+        case tooManyRequests = "too_many_requests"
+    }
+
+    package let code: Code
+    /// For the caller, in the characters of RFC 6749 §5.2 alone: %x20-21, %x23-5B, %x5D-7E.
+    package let description: String
+    /// For the log: what exactly was wrong, where the caller must not learn it.
+    package let detail: String?
+    /// For `tooManyRequests`: when to ask again.
+    package let retryAfterSeconds: Int64?
+
+    package init(
+        _ code: Code, _ description: String, detail: String? = nil, retryAfterSeconds: Int64? = nil
+    ) {
+        self.code = code
+        self.description = Self.printable(description)
+        self.detail = detail
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+
+    /// Replaces what an `error_description` may not contain (RFC 6749 §5.2).
+    private static func printable(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x20...0x21, 0x23...0x5B, 0x5D...0x7E: scalars.append(scalar)
+            default: scalars.append(scalar == "\"" ? "'" : "?")
+            }
+        }
+        return String(scalars)
+    }
+}

@@ -1,0 +1,82 @@
+/// What may be registered as a redirect URI (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
+package enum RedirectURI {
+    /// Schemes that run or show content instead of handing over to an application.
+    private static let forbiddenSchemes: Set<String> = [
+        "javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss",
+        "view-source",
+    ]
+
+    /// Why a URI cannot be registered, in words; nil where it can.
+    package static func problem(with text: String) -> String? {
+        guard text.utf8.count <= Limits.redirectURIBytes else {
+            return "is longer than \(Limits.redirectURIBytes) bytes"
+        }
+        guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            return "has a space, a control character or one outside ASCII; percent-encode it"
+        }
+        guard !text.utf8.contains(where: { "\\\"<>^`{|}".utf8.contains($0) }) else {
+            return "has a character that no URI may contain"
+        }
+        guard let scheme = scheme(of: text) else { return "is not absolute" }
+        guard !forbiddenSchemes.contains(scheme) else { return "has the scheme \(scheme)" }
+        guard !text.utf8.contains(UInt8(ascii: "#")) else { return "has a fragment" }
+        guard !text.utf8.contains(UInt8(ascii: "*")) else { return "has a wildcard" }
+        let rest = text.utf8.dropFirst(scheme.utf8.count + 1)
+        if scheme == "https" || scheme == "http" {
+            guard rest.starts(with: "//".utf8) else { return "has no host" }
+            let authority = rest.dropFirst(2).prefix {
+                $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?")
+            }
+            guard !authority.isEmpty, authority.first != UInt8(ascii: ":") else {
+                return "has no host"
+            }
+            guard !authority.contains(UInt8(ascii: "@")) else { return "has a user name" }
+            if scheme == "http", !isLoopback(authority: String(decoding: authority, as: UTF8.self))
+            {
+                return "is http and not on loopback; use https"
+            }
+        } else if !scheme.utf8.contains(UInt8(ascii: ".")) {
+            return
+                "has a private-use scheme without a dot; use one like com.example.app (RFC 8252 §7.1)"
+        }
+        return nil
+    }
+
+    /// The scheme in lower case; nil where the text does not begin with one (RFC 3986 §3.1).
+    package static func scheme(of text: String) -> String? {
+        guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")), colon != text.utf8.startIndex
+        else { return nil }
+        let scheme = text.utf8[..<colon]
+        let isValid = scheme.enumerated().allSatisfy { index, byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"),
+                UInt8(ascii: "."):
+                index > 0
+            default: false
+            }
+        }
+        return isValid ? String(decoding: scheme, as: UTF8.self).lowercased() : nil
+    }
+
+    /// Whether an authority is this machine: 127.0.0.0/8, [::1] or localhost, with or without a port.
+    package static func isLoopback(authority: String) -> Bool {
+        let host: Substring
+        if authority.hasPrefix("[") {
+            guard let end = authority.firstIndex(of: "]") else { return false }
+            host = authority[authority.index(after: authority.startIndex)..<end]
+        } else {
+            host = authority.prefix { $0 != ":" }
+        }
+        if host == "::1" || host.lowercased() == "localhost" { return true }
+        let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+        return octets.count == 4 && octets.first == "127"
+            && octets.allSatisfy { octet in
+                (1...3).contains(octet.utf8.count)
+                    && octet.utf8.allSatisfy {
+                        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                    }
+                    && Int(octet).map { $0 <= 255 } == true
+            }
+    }
+}

@@ -1,0 +1,108 @@
+internal import Crypto
+
+/// The secrets of this node with the key ids that the database gave them: one signs, all verify.
+///
+/// It is an immutable snapshot; a newer one replaces it as secrets are added and retired.
+package struct KeyRing: Sendable {
+    /// A secret under its key id.
+    package struct Key: Sendable {
+        package let id: UInt8
+        package let secret: ServerSecret
+
+        package init(id: UInt8, secret: ServerSecret) {
+            self.id = id
+            self.secret = secret
+        }
+    }
+
+    /// The key id that new tokens are signed under.
+    package let signing: UInt8
+    /// Key ids that the database knows, that are not retired, and whose secret this node lacks.
+    package let lacking: Set<UInt8>
+    /// The key ids whose secrets this node has.
+    package let held: Set<UInt8>
+
+    private let accessTokenKeys: [SymmetricKey?]
+
+    package init(keys: [Key], signing: UInt8, lacking: Set<UInt8>) {
+        self.signing = signing
+        self.lacking = lacking
+        self.held = Set(keys.map(\.id))
+        var table = [SymmetricKey?](repeating: nil, count: 256)
+        for key in keys {
+            table[Int(key.id)] = key.secret.key(for: .accessToken)
+        }
+        self.accessTokenKeys = table
+    }
+
+    func accessTokenKey(_ id: UInt8) -> SymmetricKey? {
+        accessTokenKeys[Int(id)]
+    }
+}
+
+/// Which secret a node signs with, and what its configuration must include: pure rules over what
+/// the database knows.
+package enum SecretRules {
+    /// A secret as the database knows it.
+    package struct Known: Sendable, Equatable {
+        package let keyID: UInt8
+        package let fingerprint: [UInt8]
+        package let isRetired: Bool
+
+        package init(keyID: UInt8, fingerprint: [UInt8], isRetired: Bool) {
+            self.keyID = keyID
+            self.fingerprint = fingerprint
+            self.isRetired = isRetired
+        }
+    }
+
+    /// Why a node or a command may not start with the secrets it was given.
+    package enum Refusal: Error, Equatable, Sendable {
+        /// These key ids are not retired, and their secrets are not among the given ones.
+        case missing(keyIDs: [UInt8])
+        /// Every given secret has been retired.
+        case allRetired
+    }
+
+    /// The key ring of given secrets, the preferred one first.
+    ///
+    /// A node signs with the first of its secrets that every running node holds: a token under a
+    /// secret that some node lacks would be an error there.
+    /// - Parameter nodes: the key ids that each running node lists.
+    package static func ring(
+        secrets: [ServerSecret], known: [Known], nodes: [Set<UInt8>]
+    ) throws(Refusal) -> KeyRing {
+        // A retired secret still verifies: its tokens are told from forged ones, and are dead.
+        var keys: [KeyRing.Key] = []
+        var candidates: [UInt8] = []
+        for secret in secrets {
+            let fingerprint = secret.fingerprint
+            guard let row = known.first(where: { $0.fingerprint == fingerprint }) else { continue }
+            keys.append(KeyRing.Key(id: row.keyID, secret: secret))
+            if !row.isRetired { candidates.append(row.keyID) }
+        }
+        guard let last = candidates.last else { throw .allRetired }
+        let signing = candidates.first { id in nodes.allSatisfy { $0.contains(id) } } ?? last
+        let unretired = Set(known.filter { !$0.isRetired }.map(\.keyID))
+        return KeyRing(
+            keys: keys, signing: signing, lacking: unretired.subtracting(keys.map(\.id)))
+    }
+
+    /// The given secrets that the database does not know yet, or a refusal where an unretired one
+    /// is missing: a secret mistyped at one node must not become a second valid one.
+    package static func unknown(
+        secrets: [ServerSecret], known: [Known]
+    ) throws(Refusal) -> [ServerSecret] {
+        let given = Set(secrets.map(\.fingerprint))
+        let missing = known.filter { !$0.isRetired && !given.contains($0.fingerprint) }
+        guard missing.isEmpty else { throw .missing(keyIDs: missing.map(\.keyID).sorted()) }
+        let unknown = secrets.filter { secret in
+            !known.contains { $0.fingerprint == secret.fingerprint }
+        }
+        guard
+            !unknown.isEmpty
+                || known.contains(where: { !$0.isRetired && given.contains($0.fingerprint) })
+        else { throw .allRetired }
+        return unknown
+    }
+}

@@ -1,0 +1,73 @@
+internal import Crypto
+
+/// One secret of the server, as `DOORNAIL_SECRET` holds it: what every token is signed under.
+///
+/// Each use derives a key of its own (HKDF, RFC 5869), so a tag made for one purpose fits no other.
+package struct ServerSecret: Sendable, CustomStringConvertible {
+    /// What a derived key is for. The raw value goes into the derivation and never changes.
+    package enum Purpose: String, Sendable, CaseIterable {
+        case accessToken = "doornail/1/access-token"
+    }
+
+    private let text: Redacted<[UInt8]>
+
+    /// Takes a secret of 32 to 1024 characters without spaces or commas.
+    package init(_ text: String) throws(InvalidSecret) {
+        let bytes = Array(text.utf8)
+        guard Limits.secretBytes.contains(bytes.count) else {
+            throw InvalidSecret(
+                description: "a secret has \(bytes.count) characters, and needs at least "
+                    + "\(Limits.secretBytes.lowerBound) (at most \(Limits.secretBytes.upperBound)); "
+                    + "'doornail secret' prints a good one")
+        }
+        guard bytes.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ",") }) else {
+            throw InvalidSecret(
+                description: "a secret has a character outside printable ASCII, or a space; "
+                    + "'doornail secret' prints a good one")
+        }
+        self.text = Redacted(bytes)
+    }
+
+    /// Why a text is no secret, in words for the operator; it never contains the text.
+    package struct InvalidSecret: Error, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// Reads a comma-separated list, the signing secret first (`DOORNAIL_SECRET`).
+    package static func list(_ text: String) throws(InvalidSecret) -> [ServerSecret] {
+        var secrets: [ServerSecret] = []
+        for part in text.split(separator: ",", omittingEmptySubsequences: true) {
+            let trimmed = part.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }
+            if trimmed.isEmpty { continue }
+            let secret = try ServerSecret(String(trimmed.reversed()))
+            // The same secret given twice is one secret.
+            if !secrets.contains(where: { $0.text == secret.text }) { secrets.append(secret) }
+        }
+        guard !secrets.isEmpty else {
+            throw InvalidSecret(description: "the secret is empty; 'doornail secret' prints one")
+        }
+        return secrets
+    }
+
+    /// A new secret: 256 random bits as text.
+    package static func random(using random: inout some RandomNumberGenerator) -> String {
+        Base64.encodeURL((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) })
+    }
+
+    /// What the database knows of the secret: it identifies it and tells nothing about it.
+    package var fingerprint: [UInt8] {
+        Array(
+            HMAC<SHA256>.authenticationCode(
+                for: Array("doornail/1/fingerprint".utf8),
+                using: SymmetricKey(data: text.value)))
+    }
+
+    package var description: String { "***" }
+
+    func key(for purpose: Purpose) -> SymmetricKey {
+        HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: SymmetricKey(data: text.value),
+            info: Array(purpose.rawValue.utf8),
+            outputByteCount: 32)
+    }
+}

@@ -1,0 +1,342 @@
+package import OAuth
+package import Postgres
+
+/// A client with all that is stored about it, as an operator sees it.
+package struct ClientRecord: Sendable {
+    package let id: Identifier
+    package let clientID: String
+    package let registration: ClientRegistration
+    package let hasPreviousSecret: Bool
+    package let epoch: Int64
+    package let disabledAt: PostgresTime?
+    package let endedAt: PostgresTime?
+    package let endedReason: String?
+    package let endedBy: String?
+    package let createdAt: PostgresTime
+    package let updatedAt: PostgresTime
+}
+
+/// New settings for a client.
+package struct ClientChange: Sendable {
+    package let clientID: String
+    package let registration: ClientRegistration
+    /// For one that was public and gets a secret.
+    package let secretHash: [UInt8]?
+    /// `updatedAt` of the record that the change was made from.
+    package let readAs: PostgresTime
+
+    package init(to registration: ClientRegistration, of record: ClientRecord, secretHash: [UInt8]?)
+    {
+        clientID = record.clientID
+        self.registration = registration
+        self.secretHash = secretHash
+        readAs = record.updatedAt
+    }
+}
+
+/// What an operator does with clients: one statement each.
+enum ClientRecords {
+    struct RecordRow: PostgresRow {
+        let record: ClientRecord?
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            let id: PostgresUUID? = try cells.next()
+            let clientID: String? = try cells.next()
+            let name: String? = try cells.next()
+            let method: String? = try cells.next()
+            let grantTypes: [String]? = try cells.next()
+            let redirectURIs: [String]? = try cells.next()
+            let postLogoutRedirectURIs: [String]? = try cells.next()
+            let backchannelLogoutURI: String? = try cells.next()
+            let scope: [String]? = try cells.next()
+            let audiences: [String]? = try cells.next()
+            let introspects: String? = try cells.next()
+            let revokes: String? = try cells.next()
+            let isFirstParty: Bool? = try cells.next()
+            let rotates: Bool? = try cells.next()
+            let retryWindowSeconds: Int32? = try cells.next()
+            let hasPreviousSecret: Bool? = try cells.next()
+            let epoch: Int64? = try cells.next()
+            let disabledAt: PostgresTime? = try cells.next()
+            let endedAt: PostgresTime? = try cells.next()
+            let endedReason: String? = try cells.next()
+            let endedBy: String? = try cells.next()
+            let createdAt: PostgresTime? = try cells.next()
+            let updatedAt: PostgresTime? = try cells.next()
+            guard let id, let clientID, let name, let grantTypes, let redirectURIs,
+                let postLogoutRedirectURIs, let scope, let audiences, let isFirstParty,
+                let rotates, let retryWindowSeconds, let hasPreviousSecret, let epoch,
+                let createdAt, let updatedAt,
+                let method = method.flatMap(Client.AuthenticationMethod.init),
+                let introspects = introspects.flatMap(Client.Introspects.init),
+                let revokes = revokes.flatMap(Client.Revokes.init)
+            else {
+                record = nil
+                return
+            }
+            record = ClientRecord(
+                id: Identifier(id), clientID: clientID,
+                registration: ClientRegistration(
+                    name: name, method: method,
+                    grantTypes: grantTypes.compactMap(GrantType.init(rawValue:)),
+                    redirectURIs: redirectURIs, postLogoutRedirectURIs: postLogoutRedirectURIs,
+                    backchannelLogoutURI: backchannelLogoutURI, scope: Scope(stored: scope),
+                    audiences: audiences, introspects: introspects, revokes: revokes,
+                    isFirstParty: isFirstParty, rotates: rotates,
+                    retryWindowSeconds: retryWindowSeconds),
+                hasPreviousSecret: hasPreviousSecret, epoch: epoch, disabledAt: disabledAt,
+                endedAt: endedAt, endedReason: endedReason, endedBy: endedBy,
+                createdAt: createdAt, updatedAt: updatedAt)
+        }
+    }
+
+    /// Whether a statement found its client.
+    struct FoundRow: PostgresRow {
+        let isFound: Bool
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            isFound = try cells.next()
+        }
+    }
+
+    private static let columns = """
+        c.id, c.client_id, c.name, c.auth_method, c.grant_types, c.redirect_uris,
+        c.post_logout_redirect_uris, c.backchannel_logout_uri, c.scope, c.audiences,
+        c.introspects, c.revokes, c.first_party, c.rotation, c.retry_window_seconds,
+        c.previous_secret_hash IS NOT NULL, c.epoch, c.disabled_at, c.ended_at,
+        c.ended_reason, c.ended_by, c.created_at, c.updated_at
+        """
+
+    /// States the cause of a change, for the trigger that logs it at the commit: `$2` and `$3`.
+    private static let cause = """
+        cause AS MATERIALIZED (
+            SELECT set_config('doornail.reason', $2, true) AS reason,
+                   set_config('doornail.actor', $3, true) AS actor)
+        """
+    /// Part of each such change's condition, so that the cause is stated before the change.
+    private static let isStated = "cause.reason IS NOT NULL AND cause.actor IS NOT NULL"
+    private static let outcome = """
+        SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
+        """
+
+    /// All clients, or the one with an id; one row of nulls where there is none.
+    static let list = Statement<Proven<RecordRow>, String?>(
+        "client_records_list",
+        """
+        WITH \(Primary.expression)
+        SELECT \(Primary.columns), \(columns)
+        FROM primary_state
+        LEFT JOIN clients AS c ON $1::text IS NULL OR c.client_id = $1
+        ORDER BY c.client_id
+        """)
+
+    /// A new client; no row is inserted where the id is taken.
+    static let create = Statement<
+        Proven<FoundRow>, PostgresUUID, String, String, String, [UInt8]?, [String], [String],
+        [String], String?, [String], [String], String, String, Bool, Bool, Int32
+    >(
+        "client_records_create",
+        """
+        WITH \(Primary.expression),
+        changed AS (
+            INSERT INTO clients (
+                id, client_id, name, auth_method, secret_hash, grant_types, redirect_uris,
+                post_logout_redirect_uris, backchannel_logout_uri, scope, audiences, introspects,
+                revokes, first_party, rotation, retry_window_seconds)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            ON CONFLICT (client_id) DO NOTHING
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// New settings for a client, if it is still as it was read (`$4`). A public client has no
+    /// secret, and a confidential one keeps its.
+    static let update = Statement<
+        Proven<FoundRow>, String, String, String, PostgresTime, String, String, [UInt8]?,
+        [String], [String], [String], String?, [String], [String], String, String, Bool, Bool, Int32
+    >(
+        "client_records_update",
+        """
+        WITH \(Primary.expression), \(cause),
+        changed AS (
+            UPDATE clients SET
+                name = $5, auth_method = $6,
+                secret_hash = CASE WHEN $6 = 'none' THEN NULL ELSE coalesce(secret_hash, $7) END,
+                previous_secret_hash = CASE WHEN $6 = 'none' THEN NULL
+                                            ELSE previous_secret_hash END,
+                grant_types = $8, redirect_uris = $9, post_logout_redirect_uris = $10,
+                backchannel_logout_uri = $11, scope = $12, audiences = $13, introspects = $14,
+                revokes = $15, first_party = $16, rotation = $17, retry_window_seconds = $18
+            FROM cause
+            WHERE client_id = $1 AND updated_at = $4 AND \(isStated)
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// A new secret. The one before it stays valid where that is asked, and only that one.
+    static let rotateSecret = Statement<Proven<FoundRow>, String, String, String, [UInt8], Bool>(
+        "client_records_rotate_secret",
+        """
+        WITH \(Primary.expression), \(cause),
+        changed AS (
+            UPDATE clients SET
+                secret_hash = $4,
+                previous_secret_hash = CASE WHEN $5 THEN secret_hash END
+            FROM cause
+            WHERE client_id = $1 AND auth_method <> 'none' AND \(isStated)
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// Ends the secret before the present one.
+    static let dropPreviousSecret = Statement<Proven<FoundRow>, String, String, String>(
+        "client_records_drop_previous_secret",
+        """
+        WITH \(Primary.expression), \(cause),
+        changed AS (
+            UPDATE clients SET previous_secret_hash = NULL
+            FROM cause
+            WHERE client_id = $1 AND auth_method <> 'none' AND \(isStated)
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// Ends everything that was issued to a client, and disables it where `$4` says so.
+    static let end = Statement<Proven<FoundRow>, String, String, String, Bool>(
+        "client_records_end",
+        """
+        WITH \(Primary.expression),
+        changed AS (
+            UPDATE clients SET
+                epoch = epoch + 1, ended_at = clock_timestamp(), ended_reason = $2, ended_by = $3,
+                disabled_at = CASE WHEN $4 THEN coalesce(disabled_at, clock_timestamp())
+                                   ELSE disabled_at END
+            WHERE client_id = $1
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// Lets a client work again; what was issued before it was disabled stays dead.
+    static let enable = Statement<Proven<FoundRow>, String, String, String>(
+        "client_records_enable",
+        """
+        WITH \(Primary.expression), \(cause),
+        changed AS (
+            UPDATE clients SET disabled_at = NULL
+            FROM cause
+            WHERE client_id = $1 AND \(isStated)
+            RETURNING id)
+        \(outcome)
+        """)
+
+    /// Removes a client, and with it all that was issued to it.
+    static let delete = Statement<Proven<FoundRow>, String, String, String>(
+        "client_records_delete",
+        """
+        WITH \(Primary.expression), \(cause),
+        changed AS (
+            DELETE FROM clients USING cause WHERE client_id = $1 AND \(isStated)
+            RETURNING id)
+        \(outcome)
+        """)
+}
+
+extension Store {
+    /// All clients, ordered by their ids.
+    package func clientRecords() async throws(StoreError) -> [ClientRecord] {
+        try await proven(ClientRecords.list, nil).compactMap(\.row.record)
+    }
+
+    package func clientRecord(_ clientID: String) async throws(StoreError) -> ClientRecord {
+        guard let record = try await proven(ClientRecords.list, clientID).first?.row.record else {
+            throw noClient(clientID)
+        }
+        return record
+    }
+
+    /// Registers a client; `conflict` where the id is taken.
+    package func createClient(
+        _ clientID: String, id: Identifier, _ registration: ClientRegistration,
+        secretHash: [UInt8]?
+    ) async throws(StoreError) {
+        let r = registration
+        let rows = try await proven(
+            ClientRecords.create, id.uuid, clientID, r.name, r.method.rawValue, secretHash,
+            r.grantTypes.map(\.rawValue), r.redirectURIs, r.postLogoutRedirectURIs,
+            r.backchannelLogoutURI, r.scope.tokens, r.audiences, r.introspects.rawValue,
+            r.revokes.rawValue, r.isFirstParty, r.rotates, r.retryWindowSeconds)
+        guard rows.first?.row.isFound == true else {
+            throw .conflict("a client '\(clientID)' exists already")
+        }
+    }
+
+    /// Changes a client's settings, if nobody else has since they were read.
+    package func updateClient(
+        _ change: ClientChange, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        let r = change.registration
+        let rows = try await proven(
+            ClientRecords.update, change.clientID, cause.reason, cause.actor, change.readAs,
+            r.name, r.method.rawValue, change.secretHash, r.grantTypes.map(\.rawValue),
+            r.redirectURIs, r.postLogoutRedirectURIs, r.backchannelLogoutURI, r.scope.tokens,
+            r.audiences, r.introspects.rawValue, r.revokes.rawValue, r.isFirstParty, r.rotates,
+            r.retryWindowSeconds)
+        guard let first = rows.first, first.row.isFound else {
+            _ = try await clientRecord(change.clientID)
+            throw .conflict("the client '\(change.clientID)' was changed meanwhile; try again")
+        }
+        return first.primary.time
+    }
+
+    package func rotateClientSecret(
+        _ clientID: String, to hash: [UInt8], keepsPrevious: Bool, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        try requireFound(
+            clientID,
+            await proven(
+                ClientRecords.rotateSecret, clientID, cause.reason, cause.actor, hash,
+                keepsPrevious))
+    }
+
+    package func dropPreviousClientSecret(
+        _ clientID: String, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        try requireFound(
+            clientID,
+            await proven(
+                ClientRecords.dropPreviousSecret, clientID, cause.reason, cause.actor))
+    }
+
+    package func endClient(
+        _ clientID: String, disabling: Bool, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        try requireFound(
+            clientID,
+            await proven(ClientRecords.end, clientID, cause.reason, cause.actor, disabling))
+    }
+
+    package func enableClient(
+        _ clientID: String, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        try requireFound(
+            clientID, await proven(ClientRecords.enable, clientID, cause.reason, cause.actor))
+    }
+
+    package func deleteClient(
+        _ clientID: String, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        try requireFound(
+            clientID, await proven(ClientRecords.delete, clientID, cause.reason, cause.actor))
+    }
+
+    private func requireFound(
+        _ clientID: String, _ rows: [Proven<ClientRecords.FoundRow>]
+    ) throws(StoreError) -> UnixTime {
+        guard let first = rows.first, first.row.isFound else { throw noClient(clientID) }
+        return first.primary.time
+    }
+
+    private func noClient(_ clientID: String) -> StoreError {
+        .missing("there is no client '\(clientID)'; 'doornail client list' shows all")
+    }
+}

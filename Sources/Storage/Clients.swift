@@ -1,0 +1,85 @@
+package import OAuth
+import Postgres
+
+/// A client as it was read, or its absence, and the database's time.
+package struct ClientRead: Sendable {
+    package let client: Client?
+    package let readAt: UnixTime
+}
+
+/// Reads clients by the id that they present.
+enum Clients {
+    struct ClientRow: PostgresRow {
+        let client: Client?
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            let id: PostgresUUID? = try cells.next()
+            let clientID: String? = try cells.next()
+            let method: String? = try cells.next()
+            let secretHash: [UInt8]? = try cells.next()
+            let previousSecretHash: [UInt8]? = try cells.next()
+            let grantTypes: [String]? = try cells.next()
+            let scope: [String]? = try cells.next()
+            let audiences: [String]? = try cells.next()
+            let introspects: String? = try cells.next()
+            let revokes: String? = try cells.next()
+            let epoch: Int64? = try cells.next()
+            let isDisabled: Bool? = try cells.next()
+            guard let id, let clientID, let grantTypes, let scope, let audiences, let epoch,
+                let isDisabled, let method = method.flatMap(Client.AuthenticationMethod.init),
+                let introspects = introspects.flatMap(Client.Introspects.init),
+                let revokes = revokes.flatMap(Client.Revokes.init)
+            else {
+                client = nil
+                return
+            }
+            client = Client(
+                id: Identifier(id), clientID: clientID, method: method,
+                secretHashes: [secretHash, previousSecretHash].compactMap { $0 },
+                grantTypes: grantTypes.compactMap(GrantType.init(rawValue:)),
+                scope: Scope(stored: scope), audiences: audiences, introspects: introspects,
+                revokes: revokes, epoch: epoch, isDisabled: isDisabled)
+        }
+    }
+
+    /// One row for each client id, in order.
+    static let find = Statement<Proven<ClientRow>, [String]>(
+        "clients_find",
+        """
+        WITH \(Primary.expression)
+        SELECT \(Primary.columns),
+               clients.id, clients.client_id, clients.auth_method, clients.secret_hash,
+               clients.previous_secret_hash, clients.grant_types, clients.scope,
+               clients.audiences, clients.introspects, clients.revokes, clients.epoch,
+               clients.disabled_at IS NOT NULL
+        FROM primary_state
+        CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS asked (client_id, position)
+        LEFT JOIN clients ON clients.client_id = asked.client_id
+        ORDER BY asked.position
+        """)
+
+    static func read(
+        _ clientIDs: [String], pool: PostgresPool, primary: PrimaryGuard,
+        deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [ClientRead] {
+        let rows = try await pool.execute(find, clientIDs, deadline: deadline)
+        guard rows.count == clientIDs.count, let first = rows.first else {
+            throw .undecodable("\(find.name): \(rows.count) rows for \(clientIDs.count) clients")
+        }
+        try Store.check(first.primary, by: primary)
+        return rows.map { ClientRead(client: $0.row.client, readAt: $0.primary.time) }
+    }
+}
+
+extension Store {
+    /// Reads a client by its id. A text that cannot be a client id costs a query all the same:
+    /// the answer needs the database's time, and its proof.
+    package func client(_ clientID: String) async throws(StoreError) -> ClientRead {
+        do {
+            return try await clientReads.perform(
+                Client.isClientID(clientID) ? clientID : "", deadline: Store.deadline)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+}

@@ -1,0 +1,20 @@
+internal import Crypto
+package import Postgres
+
+/// The migrations that this binary carries, from `migrations/`, so that it finds them wherever it
+/// is started. A test compares the list with the folder.
+package enum Migrations {
+    package static let all: [Migration] = [
+        migration(1, "0001_revocation_log", PackageResources._001_revocation_log_sql),
+        migration(2, "0002_clients", PackageResources._002_clients_sql),
+        migration(3, "0003_revoked_tokens", PackageResources._003_revoked_tokens_sql),
+        migration(4, "0004_secrets", PackageResources._004_secrets_sql),
+        migration(5, "0005_throttles", PackageResources._005_throttles_sql),
+    ]
+
+    private static func migration(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {
+        Migration(
+            version: version, name: name, sql: String(decoding: sql, as: UTF8.self),
+            checksum: Array(SHA256.hash(data: sql)))
+    }
+}

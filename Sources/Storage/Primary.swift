@@ -1,0 +1,117 @@
+package import OAuth
+package import Postgres
+import Synchronization
+
+/// Which server answered, read in the same statement as the data.
+///
+/// A primary that was cut off still answers SELECT: it would call dead tokens alive. A plain read
+/// proves nothing by itself; this tells the old primary from the new one (docs/promise.md).
+package struct Primary: Sendable, Equatable {
+    package let isRecovering: Bool
+    package let systemIdentifier: Int64
+    /// The timeline, which goes up by one at each promotion; 0 while in recovery.
+    package let timeline: Int32
+    /// The server's time.
+    package let now: PostgresTime
+
+    /// A common table expression of one row; `pg_control_checkpoint()` would lag.
+    static let expression = """
+        primary_state AS MATERIALIZED (
+            SELECT pg_is_in_recovery() AS recovering,
+                   (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
+                   CASE WHEN pg_is_in_recovery() THEN 0
+                        ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))
+                             ::bit(32)::integer
+                   END AS timeline,
+                   clock_timestamp() AS now)
+        """
+    /// Its columns, the first of every proven statement.
+    static let columns =
+        "primary_state.recovering, primary_state.system_identifier, primary_state.timeline, "
+        + "primary_state.now"
+
+    init(_ cells: inout Cells) throws(PostgresError) {
+        isRecovering = try cells.next()
+        systemIdentifier = try cells.next()
+        timeline = try cells.next()
+        now = try cells.next()
+    }
+
+    package init(
+        isRecovering: Bool, systemIdentifier: Int64, timeline: Int32, now: PostgresTime
+    ) {
+        self.isRecovering = isRecovering
+        self.systemIdentifier = systemIdentifier
+        self.timeline = timeline
+        self.now = now
+    }
+
+    package var time: UnixTime { UnixTime(now) }
+}
+
+/// A row together with the server that it came from.
+struct Proven<Row: PostgresRow>: PostgresRow {
+    let primary: Primary
+    let row: Row
+
+    init(_ cells: inout Cells) throws(PostgresError) {
+        primary = try Primary(&cells)
+        row = try Row(&cells)
+    }
+}
+
+/// Remembers the newest primary that answered, and refuses the answers of any other.
+package final class PrimaryGuard: Sendable {
+    private let newest = Mutex<Primary?>(nil)
+
+    package init() {}
+
+    /// Accepts an answer's origin, or says why the answer proves nothing.
+    package func check(_ primary: Primary) throws(StoreError) {
+        guard !primary.isRecovering else {
+            throw .unavailable("the server that answered is a standby in recovery")
+        }
+        let known = newest.withLock { known in
+            if let newest = known, newest.systemIdentifier != primary.systemIdentifier {
+                return newest
+            }
+            if primary.timeline > known?.timeline ?? .min { known = primary }
+            return known ?? primary
+        }
+        guard known.systemIdentifier == primary.systemIdentifier else {
+            throw .unavailable(
+                "the server that answered belongs to another cluster than before; "
+                    + "restart this node if the database was replaced on purpose")
+        }
+        guard known.timeline <= primary.timeline else {
+            throw .unavailable(
+                "the server that answered is an old primary (timeline \(primary.timeline), "
+                    + "while \(known.timeline) was seen)")
+        }
+    }
+}
+
+extension UnixTime {
+    /// The second that a moment lies in.
+    package init(_ time: PostgresTime) {
+        let microseconds = time.microseconds
+        let floor = microseconds >= 0 ? microseconds : microseconds - 999_999
+        self.init(seconds: floor / 1_000_000)
+    }
+}
+
+extension PostgresTime {
+    /// The beginning of a second.
+    init(_ time: UnixTime) {
+        let (microseconds, overflow) = time.seconds.multipliedReportingOverflow(by: 1_000_000)
+        self.init(microseconds: overflow ? (time.seconds < 0 ? .min : .max) : microseconds)
+    }
+}
+
+extension Identifier {
+    package init(_ uuid: PostgresUUID) {
+        self.init(high: uuid.high, low: uuid.low)
+    }
+
+    var uuid: PostgresUUID { PostgresUUID(high: high, low: low) }
+}

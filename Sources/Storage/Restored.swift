@@ -1,0 +1,43 @@
+package import OAuth
+import Postgres
+
+/// What follows a restore of the database from a backup.
+enum Restored {
+    struct EndedRow: PostgresRow {
+        let clients: Int64
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            clients = try cells.next()
+        }
+    }
+
+    /// Ends everything that was ever issued, and begins a new log.
+    ///
+    /// Epochs that were reached after the backup are unknown, so each jumps by far more than
+    /// anybody could have counted, and by a random number, so that a second restore of the same
+    /// backup does not land where the first one did.
+    static let restored = Statement<Proven<EndedRow>, String, String>(
+        "restored",
+        """
+        WITH \(Primary.expression),
+        ended AS (
+            UPDATE clients SET
+                epoch = epoch + (1::bigint << 20) + floor(random() * (1::bigint << 40))::bigint,
+                ended_at = clock_timestamp(), ended_reason = $1, ended_by = $2
+            RETURNING id),
+        renewed AS (UPDATE revocation_clock SET log_id = gen_random_uuid() RETURNING id)
+        SELECT \(Primary.columns), (SELECT count(*) FROM ended)
+        FROM primary_state CROSS JOIN renewed
+        """)
+}
+
+extension Store {
+    /// Ends every login and client token, and renews the log; returns how many clients there are.
+    package func endEverything(
+        because cause: Cause
+    ) async throws(StoreError) -> (clients: Int64, at: UnixTime) {
+        let rows = try await proven(Restored.restored, cause.reason, cause.actor)
+        guard let first = rows.first else { throw .broken("the revocation clock has no row") }
+        return (first.row.clients, first.primary.time)
+    }
+}

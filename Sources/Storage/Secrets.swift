@@ -1,0 +1,118 @@
+package import OAuth
+package import Postgres
+
+/// A secret of the server as the database knows it.
+package struct SecretRecord: Sendable {
+    package let known: SecretRules.Known
+    package let addedAt: PostgresTime
+    package let retiredAt: PostgresTime?
+    package let retiredReason: String?
+    package let retiredBy: String?
+}
+
+/// Key ids: given out once, and retired.
+enum Secrets {
+    struct SecretRow: PostgresRow {
+        let record: SecretRecord?
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            let keyID: Int16? = try cells.next()
+            let fingerprint: [UInt8]? = try cells.next()
+            let addedAt: PostgresTime? = try cells.next()
+            let retiredAt: PostgresTime? = try cells.next()
+            let retiredReason: String? = try cells.next()
+            let retiredBy: String? = try cells.next()
+            guard let keyID, let fingerprint, let addedAt else {
+                record = nil
+                return
+            }
+            record = SecretRecord(
+                known: SecretRules.Known(
+                    keyID: UInt8(clamping: keyID), fingerprint: fingerprint,
+                    isRetired: retiredAt != nil),
+                addedAt: addedAt, retiredAt: retiredAt, retiredReason: retiredReason,
+                retiredBy: retiredBy)
+        }
+    }
+
+    static let list = Statement<Proven<SecretRow>>(
+        "secrets_list",
+        """
+        WITH \(Primary.expression)
+        SELECT \(Primary.columns), s.key_id, s.fingerprint, s.added_at, s.retired_at,
+               s.retired_reason, s.retired_by
+        FROM primary_state LEFT JOIN secrets AS s ON true
+        ORDER BY s.key_id
+        """)
+
+    /// Gives a fingerprint the next key id. Two at once: one of them meets the other's key id, and
+    /// tries again.
+    static let admit = Statement<Proven<NoRow>, [UInt8]>(
+        "secrets_admit",
+        """
+        WITH \(Primary.expression),
+        added AS (
+            INSERT INTO secrets (key_id, fingerprint)
+            SELECT coalesce(max(key_id), 0) + 1, $1 FROM secrets
+            ON CONFLICT (fingerprint) DO NOTHING
+            RETURNING key_id)
+        SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM added) AS n
+        """)
+
+    /// Retires a secret, again where it is retired already; never the last one that is not.
+    static let retire = Statement<Proven<ClientRecords.FoundRow>, Int16, String, String>(
+        "secrets_retire",
+        """
+        WITH \(Primary.expression),
+        locked AS MATERIALIZED (SELECT key_id, retired_at FROM secrets ORDER BY key_id FOR UPDATE),
+        changed AS (
+            UPDATE secrets SET
+                retired_at = coalesce(secrets.retired_at, clock_timestamp()),
+                retired_reason = $2, retired_by = $3, retirements = retirements + 1
+            WHERE key_id = $1
+              AND EXISTS (SELECT FROM locked WHERE locked.key_id <> $1 AND locked.retired_at IS NULL)
+            RETURNING key_id)
+        SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
+        """)
+}
+
+extension Store {
+    package func secrets() async throws(StoreError) -> [SecretRecord] {
+        try await proven(Secrets.list).compactMap(\.row.record)
+    }
+
+    /// Makes a secret known to the database, under a key id of its own.
+    package func admit(_ secret: ServerSecret) async throws(StoreError) {
+        for _ in 0..<20 {
+            do {
+                _ = try await pool.execute(
+                    Secrets.admit, secret.fingerprint, deadline: Store.deadline)
+                return
+            } catch .refused("23505", _, _) {
+                continue
+            } catch .refused("23514", _, _) {
+                throw .conflict("all 255 key ids have been given out")
+            } catch {
+                throw StoreError(error)
+            }
+        }
+        throw .unavailable("other nodes are adding secrets at the same time")
+    }
+
+    /// Retires a secret: every token under it is dead from then on.
+    package func retireSecret(
+        _ keyID: UInt8, because cause: Cause
+    ) async throws(StoreError) -> UnixTime {
+        let known = try await secrets().map(\.known)
+        guard known.contains(where: { $0.keyID == keyID }) else {
+            throw .missing("there is no secret \(keyID); 'doornail secret list' shows all")
+        }
+        let rows = try await proven(Secrets.retire, Int16(keyID), cause.reason, cause.actor)
+        guard let first = rows.first, first.row.isFound else {
+            throw .conflict(
+                "secret \(keyID) is the only one that is not retired: start the nodes with a new "
+                    + "one in front of it first ('doornail secret' prints one)")
+        }
+        return first.primary.time
+    }
+}

@@ -1,0 +1,103 @@
+package import Logging
+import OAuth
+package import Postgres
+
+/// The database, by verbs: each is one SQL statement that says who won, and no transaction crosses
+/// this seam. Reads and revocations that arrive together are sent together.
+package struct Store: Sendable {
+    package let pool: PostgresPool
+    package let primary = PrimaryGuard()
+
+    let clientReads: Batcher<String, ClientRead>
+    let livenessReads: Batcher<LivenessKey, Liveness.State>
+    let tokenRevocations: Batcher<TokenRevocation, UnixTime>
+
+    package init(_ configuration: PostgresPool.Configuration, logger: Logger) {
+        let pool = PostgresPool(configuration, statements: Statements.all, logger: logger)
+        let primary = primary
+        self.pool = pool
+        clientReads = Batcher(label: "clients") {
+            (ids, deadline) async throws(PostgresError) in
+            try await Clients.read(ids, pool: pool, primary: primary, deadline: deadline)
+        }
+        livenessReads = Batcher(label: "liveness") {
+            (keys, deadline) async throws(PostgresError) in
+            try await AccessTokens.read(keys, pool: pool, primary: primary, deadline: deadline)
+        }
+        tokenRevocations = Batcher(label: "revoke") {
+            (revocations, deadline) async throws(PostgresError) in
+            try await AccessTokens.revoke(
+                revocations, pool: pool, primary: primary, deadline: deadline)
+        }
+    }
+
+    /// Keeps the pool's connections until the task is cancelled.
+    package func run() async throws {
+        try await pool.run()
+    }
+
+    /// When a request that begins now must have its answer from the database.
+    package static var deadline: ContinuousClock.Instant { .now + Limits.storeDeadline }
+
+    /// Runs a statement whose rows begin with the server's identity, and checks it.
+    func proven<Row: PostgresRow, each Input: PostgresValue>(
+        _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input
+    ) async throws(StoreError) -> [Proven<Row>] {
+        do {
+            let rows = try await pool.execute(
+                statement, repeat each input, deadline: Store.deadline)
+            guard let first = rows.first else {
+                throw PostgresError.undecodable(
+                    "\(statement.name): no row of the server's identity")
+            }
+            try primary.check(first.primary)
+            return rows
+        } catch let error as PostgresError {
+            throw StoreError(error)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .broken("\(error)")
+        }
+    }
+
+    /// A statement whose commit must be certain: an outcome that is unknown is tried again, since
+    /// ending something twice ends it, until the deadline.
+    static func untilCertain<Row: PostgresRow, each Input: PostgresValue>(
+        _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input,
+        pool: PostgresPool, primary: PrimaryGuard, deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Proven<Row>] {
+        var attempts = 0
+        while true {
+            attempts += 1
+            do {
+                let rows = try await pool.execute(
+                    statement, repeat each input, deadline: deadline)
+                if let first = rows.first { try Store.check(first.primary, by: primary) }
+                return rows
+            } catch .outcomeUnknown(let reason) {
+                guard attempts < 3, .now < deadline else { throw .outcomeUnknown(reason) }
+            }
+        }
+    }
+
+    /// The guard's verdict as the error of a batch.
+    static func check(_ primary: Primary, by guardian: PrimaryGuard) throws(PostgresError) {
+        do {
+            try guardian.check(primary)
+        } catch {
+            throw .unavailable(error.description)
+        }
+    }
+}
+
+/// Who ended something, and why: stored with every end, and logged.
+package struct Cause: Sendable, Hashable {
+    package let reason: String
+    package let actor: String
+
+    package init(reason: String, actor: String) {
+        self.reason = reason
+        self.actor = actor
+    }
+}

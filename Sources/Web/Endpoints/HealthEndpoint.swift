@@ -1,0 +1,37 @@
+import HTTPTypes
+import Cluster
+import Hummingbird
+import OAuth
+import Storage
+
+/// `/health/live` and `/health/ready`: for balancers and supervisors.
+struct HealthEndpoint: Sendable {
+    private let services: Services
+
+    init(_ services: Services) {
+        self.services = services
+    }
+
+    /// The process runs. It stays 200 while the database is away: a restart would not help.
+    @Sendable
+    static func live(_ request: Request, _ context: DoornailContext) -> Response {
+        Answer.json(#"{"status":"live"}"#)
+    }
+
+    /// Certain answers can be given: the primary answers, and this node has joined.
+    @Sendable
+    func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        do {
+            _ = try services.node.codec()
+            _ = try await services.store.ping()
+            return Answer.json(#"{"status":"ready"}"#)
+        } catch {
+            context.log.error = "\(error)"
+            var json = JSONObject()
+            json.set("status", "unavailable")
+            json.set("reason", "the database does not answer, or this node has not joined yet")
+            return Answer.json(
+                json.encoded, status: .serviceUnavailable, headers: [.retryAfter: "1"])
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import Cluster
+import Hummingbird
+import OAuth
+import Storage
+
+/// `/introspect`: says whether a token is alive (RFC 7662).
+struct IntrospectEndpoint: Sendable {
+    private let services: Services
+
+    init(_ services: Services) {
+        self.services = services
+    }
+
+    @Sendable
+    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        let sent = try await FormRequest(request, context, services)
+        try Introspection.requireMayAsk(sent.client.client)
+        guard let token = try services.node.open(sent.form.required("token")) else {
+            return inactive(context)
+        }
+        let state = try await services.store.liveness(of: token)
+        guard Liveness.of(token, in: state) == .alive, let client = state.client,
+            Introspection.mayKnow(sent.client.client, about: token)
+        else { return inactive(context) }
+        context.log.outcome = "active"
+        return Answer.json(
+            Introspection.active(
+                token, clientID: client.clientID, issuer: services.issuer.text))
+    }
+
+    private func inactive(_ context: DoornailContext) -> Response {
+        context.log.outcome = "inactive"
+        return Answer.json(Introspection.inactive)
+    }
+}

@@ -1,0 +1,65 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import OAuth
+import Storage
+
+/// A form that was sent by a client that has authenticated: what /token, /revoke and /introspect
+/// begin with.
+struct FormRequest {
+    let form: Form
+    let client: AuthenticatedClient
+
+    /// Reads the body and checks who sent it.
+    init(
+        _ request: Request, _ context: DoornailContext, _ services: Services
+    ) async throws {
+        guard Form.isForm(contentType: request.headers[.contentType]) else {
+            throw HTTPRefusal(
+                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
+        }
+        let body: ByteBuffer
+        do {
+            body = try await request.body.collect(upTo: Limits.bodyBytes)
+        } catch is NIOTooManyBytesError {
+            throw HTTPRefusal(
+                .contentTooLarge, "the body is larger than \(Limits.bodyBytes) bytes")
+        }
+        form = try Form(parsing: body.readableBytesView)
+        client = try await FormRequest.authenticate(
+            PresentedCredentials(
+                authorization: request.headers[values: .authorization], form: form),
+            context, services)
+    }
+
+    private static func authenticate(
+        _ credentials: PresentedCredentials, _ context: DoornailContext, _ services: Services
+    ) async throws -> AuthenticatedClient {
+        let read = try await services.store.client(credentials.clientID)
+        // Only an id that exists is logged: anything else may be a secret in the wrong place.
+        context.log.clientID = read.client?.clientID
+        do {
+            return try AuthenticatedClient.verify(
+                credentials, client: read.client, readAt: read.readAt)
+        } catch {
+            if error.isWrongSecret {
+                let network = context.clientAddress.throttleNetwork
+                let throttle = Throttle.clientSecret(
+                    clientID: credentials.clientID, network: network)
+                if let refusal = try await services.store.countFailure(throttle) { throw refusal }
+            }
+            throw error.error
+        }
+    }
+}
+
+/// A refusal that HTTP has a status for and OAuth has none.
+struct HTTPRefusal: Error {
+    let status: HTTPResponse.Status
+    let description: String
+
+    init(_ status: HTTPResponse.Status, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+}

@@ -1,0 +1,86 @@
+package import HTTPTypes
+package import Hummingbird
+import OAuth
+
+/// Every route of the public listener: a path below the issuer's, and its methods. `openapi.yaml`
+/// is compared with this list by a test.
+package enum Route: String, CaseIterable, Sendable {
+    case token = "/token"
+    case revoke = "/revoke"
+    case introspect = "/introspect"
+    case metadata = "/.well-known/oauth-authorization-server"
+    case live = "/health/live"
+    case ready = "/health/ready"
+
+    package var methods: [HTTPRequest.Method] {
+        switch self {
+        case .token, .revoke, .introspect: [.post]
+        case .metadata, .live, .ready: [.get, .head]
+        }
+    }
+
+    /// Whether pages of any origin may call it, without credentials (RFC 7009 §2.3).
+    package var allowsAnyOrigin: Bool {
+        switch self {
+        case .token, .revoke, .metadata: true
+        case .introspect, .live, .ready: false
+        }
+    }
+
+    /// Where it lies for an issuer: below the issuer's path, but health at the root, and metadata
+    /// with the well-known part before the path (RFC 8414 §3.1).
+    package func path(for issuer: String) -> String {
+        switch self {
+        case .token, .revoke, .introspect: issuer + rawValue
+        case .metadata: rawValue + issuer
+        case .live, .ready: rawValue
+        }
+    }
+
+    /// What the public listener answers with.
+    package static func router(_ services: Services) -> Router<DoornailContext> {
+        let router = Router(context: DoornailContext.self)
+        let paths = services.issuer.path
+        router.middlewares.add(RequestIDMiddleware())
+        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
+        // Errors are made into answers first, so that these too say which origins may read them.
+        router.middlewares.add(MethodMiddleware(issuerPath: paths))
+        router.middlewares.add(ErrorMiddleware())
+        for route in allCases {
+            let path = RouterPath(route.path(for: paths))
+            for method in route.methods {
+                switch route {
+                case .token: router.on(path, method: method, use: TokenEndpoint(services).answer)
+                case .revoke: router.on(path, method: method, use: RevokeEndpoint(services).answer)
+                case .introspect:
+                    router.on(path, method: method, use: IntrospectEndpoint(services).answer)
+                case .metadata:
+                    router.on(path, method: method, use: MetadataEndpoint(services).answer)
+                case .live: router.on(path, method: method, use: HealthEndpoint.live)
+                case .ready: router.on(path, method: method, use: HealthEndpoint(services).ready)
+                }
+            }
+        }
+        return router
+    }
+
+    /// What the admin listener answers with: metrics, and health again.
+    package static func adminRouter(
+        _ services: Services, metrics: @escaping @Sendable () -> String
+    ) -> Router<DoornailContext> {
+        let router = Router(context: DoornailContext.self)
+        router.middlewares.add(RequestIDMiddleware())
+        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
+        router.middlewares.add(ErrorMiddleware())
+        router.get("/metrics") { _, _ in
+            var headers = HTTPFields()
+            headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
+            return Response(
+                status: .ok, headers: headers,
+                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics())))
+        }
+        router.get(RouterPath(Route.live.rawValue), use: HealthEndpoint.live)
+        router.get(RouterPath(Route.ready.rawValue), use: HealthEndpoint(services).ready)
+        return router
+    }
+}

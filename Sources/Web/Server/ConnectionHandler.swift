@@ -1,0 +1,285 @@
+import HTTPTypes
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import NIOHTTPTypesHTTP1
+
+/// The channel handler between the HTTP/1 parser and the application.
+///
+/// It hands over complete requests only. So an application never waits for a body, "has arrived"
+/// has one meaning, and every refusal for the way a request was sent is made in one place. The
+/// price is 64 KiB of memory for a request on its way, and that no body can be streamed; none is.
+///
+/// It also translates between the two vocabularies of NIO. The library's own codec parses every
+/// target with Foundation's URLComponents, on the path of every request.
+final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias InboundOut = HTTPRequestPart
+    typealias OutboundIn = HTTPResponsePart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let limits: HTTPLimits
+    private let isSecure: Bool
+    private let recorder: AccessRecorder
+    private let logger: Logger
+    private var state: ConnectionState
+    private var context: ChannelHandlerContext?
+    private var timer: Scheduled<Void>?
+    private var timerDue = NIODeadline.distantFuture
+    private var head: HTTPRequestHead?
+    private var collected: ByteBuffer?
+    private var answerForm: ConnectionState.AnswerForm?
+
+    init(limits: HTTPLimits, isSecure: Bool, recorder: AccessRecorder, logger: Logger) {
+        self.limits = limits
+        self.isSecure = isSecure
+        self.recorder = recorder
+        self.logger = logger
+        state = ConnectionState(limits: limits, now: .now())
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        schedule()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = nil
+        self.context = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        timer = nil
+        context.fireChannelInactive()
+    }
+
+    // MARK: Inbound
+
+    func readBegan() {
+        state.readBegan()
+    }
+
+    func readEnded(_ count: Int) {
+        perform(state.readEnded(count, now: .now()))
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            collected = nil
+            perform(state.header(RequestFraming.of(head), now: .now()))
+        case .body(var part):
+            let action = state.body(part.readableBytes, now: .now())
+            if !state.isDiscarding {
+                if collected == nil { collected = part } else { collected?.writeBuffer(&part) }
+            }
+            perform(action)
+        case .end:
+            perform(state.messageEnded(now: .now()))
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.fireChannelReadComplete()
+        // The application no longer asks for more, and what still comes has to be drained.
+        if state.isDiscarding { context.read() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case HTTPParserError.headerOverflow:
+            perform(state.reject(.headerTooLarge, now: .now()))
+        case is HTTPParserError:
+            // Another version too: to the parser a line that ends wrongly is one.
+            perform(state.reject(.malformed, now: .now()))
+        case is ByteToMessageDecoderError:
+            // More bytes after a parser's error: dropped, as all of them are from then on.
+            break
+        default:
+            // The TLS or socket layer failed: there is nobody to answer.
+            context.close(promise: nil)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case is ChannelShouldQuiesceEvent:
+            state.quiesce(now: .now())
+            schedule()
+        case ChannelEvent.inputClosed:
+            perform(state.inputEnded(now: .now()))
+            context.fireUserInboundEventTriggered(event)
+        default:
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    private func deliver(_ context: ChannelHandlerContext) {
+        guard let head = head.take() else { return }
+        let request: HTTPRequest
+        do {
+            request = HTTPRequest(
+                method: try HTTPRequest.Method(head.method),
+                scheme: isSecure ? "https" : "http",
+                authority: head.headers.first(name: "host"),
+                path: RequestFraming.originForm(head.uri),
+                headerFields: HTTPFields(head.headers, splitCookie: false))
+        } catch {
+            // The parser lets only methods of its own list through, and all of them convert.
+            context.close(promise: nil)
+            return
+        }
+        context.fireChannelRead(wrapInboundOut(.head(request)))
+        if let body = collected.take(), body.readableBytes > 0 {
+            context.fireChannelRead(wrapInboundOut(.body(body)))
+        }
+        context.fireChannelRead(wrapInboundOut(.end(nil)))
+    }
+
+    // MARK: Outbound
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        switch unwrapOutboundIn(data) {
+        case .head(let response):
+            guard let form = state.answerBegan() else {
+                promise?.fail(ChannelError.outputClosed)
+                return
+            }
+            answerForm = form
+            var head = HTTPResponseHead(response)
+            if form.closes {
+                head.headers.replaceOrAdd(name: "Connection", value: "close")
+            } else if form.isHTTP10 {
+                head.headers.replaceOrAdd(name: "Connection", value: "keep-alive")
+            }
+            if form.omitsBody, !head.headers.contains(name: "content-length") {
+                // Else the encoder would announce chunks that never come.
+                head.headers.add(name: "Content-Length", value: "0")
+            }
+            context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body(let buffer):
+            guard let answerForm, !answerForm.omitsBody else {
+                promise?.succeed()
+                return
+            }
+            context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
+        case .end(let trailers):
+            guard answerForm != nil else {
+                promise?.fail(ChannelError.outputClosed)
+                return
+            }
+            answerForm = nil
+            let action = state.answerEnded(now: .now())
+            let written = context.eventLoop.makePromise(of: Void.self)
+            if let promise { written.futureResult.cascade(to: promise) }
+            context.write(
+                wrapOutboundOut(.end(trailers.map(HTTPHeaders.init))),
+                promise: action == .finish || promise != nil ? written : nil)
+            if action == .finish {
+                endOutput(context, after: written.futureResult)
+            } else if promise == nil {
+                written.succeed()
+            }
+            if action != .finish { perform(action) } else { schedule() }
+        }
+    }
+
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        // The application ends its side as soon as it sees the peer's end; when the socket's ends
+        // is decided here.
+        if mode == .output {
+            promise?.succeed()
+        } else {
+            context.close(mode: mode, promise: promise)
+        }
+    }
+
+    private func reject(_ rejection: Rejection, _ context: ChannelHandlerContext) {
+        let requestID = RequestID.of(head?.headers.first(name: RequestID.fieldName.rawName))
+        let omitsBody = head?.method == .HEAD
+        recorder.rejected(
+            rejection, method: head?.method.rawValue, path: head?.uri, requestID: requestID,
+            address: context.remoteAddress?.ipAddress, logger: logger)
+        head = nil
+        collected = nil
+        let body = ByteBuffer(string: rejection.json)
+        let response = HTTPResponseHead(
+            version: .http1_1,
+            status: HTTPResponseStatus(statusCode: rejection.status.code),
+            headers: [
+                "Content-Type": "application/json", "Content-Length": "\(body.readableBytes)",
+                "Cache-Control": "no-store", "Pragma": "no-cache", "Connection": "close",
+                "Date": UTCTime.now().httpDate, RequestID.fieldName.rawName: requestID,
+            ])
+        context.write(wrapOutboundOut(.head(response)), promise: nil)
+        if !omitsBody { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.write(wrapOutboundOut(.end(nil)), promise: written)
+        endOutput(context, after: written.futureResult)
+    }
+
+    /// Ends our side once everything was written, so that the peer reads the answer and then an
+    /// end, and never a reset (RFC 9112 §9.6).
+    private func endOutput(_ context: ChannelHandlerContext, after written: EventLoopFuture<Void>) {
+        written.assumeIsolated().whenComplete { result in
+            if case .success = result, !self.state.peerIsDone {
+                context.close(mode: .output, promise: nil)
+                context.read()
+            } else {
+                context.close(promise: nil)
+            }
+        }
+        context.flush()
+    }
+
+    // MARK: Performing
+
+    private func perform(_ action: ConnectionState.Action) {
+        guard let context else { return }
+        switch action {
+        case .none: break
+        case .deliver: deliver(context)
+        case .sendContinue:
+            context.writeAndFlush(
+                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))),
+                promise: nil)
+        case .reject(let rejection): reject(rejection, context)
+        case .finish: endOutput(context, after: context.eventLoop.makeSucceededVoidFuture())
+        case .close:
+            context.close(promise: nil)
+            return
+        }
+        schedule()
+    }
+
+    /// Sees to it that the timer fires no later than the deadline.
+    ///
+    /// It may fire earlier and is put off then: deadlines mostly move away, once a request, and
+    /// cancelling a timer each time would cost more than the wake-up.
+    private func schedule() {
+        guard let context, context.channel.isActive || timer == nil else { return }
+        let deadline = state.deadline
+        guard deadline < timerDue else { return }
+        timer?.cancel()
+        timerDue = deadline
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
+            self.timer = nil
+            self.timerDue = .distantFuture
+            self.perform(self.state.timedOut(now: .now()))
+        }
+    }
+}
+
+@available(*, unavailable)
+extension ConnectionHandler: Sendable {}
+
+extension Optional {
+    fileprivate mutating func take() -> Wrapped? {
+        defer { self = nil }
+        return self
+    }
+}

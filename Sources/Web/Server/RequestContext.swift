@@ -1,0 +1,29 @@
+package import Hummingbird
+
+/// What the middleware and the endpoint know of one request.
+package struct DoornailContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// The address at the other end of the socket: a proxy's, perhaps.
+    package let peerAddress: String?
+    /// The client itself, as far as trusted proxies tell; set by ``AccessLogMiddleware``.
+    package var clientAddress: ClientAddress
+    /// When the request had arrived as a whole; its deadlines count from here.
+    package let arrivedAt: ContinuousClock.Instant
+    /// Set by ``RequestIDMiddleware``.
+    package var requestID = ""
+    /// What the endpoint wants the access log to say.
+    package let log = RequestLog()
+
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        peerAddress = source.channel.remoteAddress?.ipAddress
+        clientAddress = ClientAddress(peerAddress ?? "unknown")
+        arrivedAt = .now
+    }
+
+    /// Larger bodies never get here; see ``HTTPLimits``.
+    package var maxUploadSize: Int { 64 * 1024 }
+
+    /// Hides Hummingbird's, which traps where the logger lacks its own key for it.
+    package var id: String { requestID }
+}

@@ -1,0 +1,84 @@
+package import Hummingbird
+package import HummingbirdCore
+import HummingbirdTLS
+package import Logging
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+
+/// Builds the HTTP/1.1 server of one listener: what Hummingbird's `Application(server:)` takes.
+package enum ServerBuilder {
+    package static func plain(
+        limits: HTTPLimits = HTTPLimits(), recorder: AccessRecorder = AccessRecorder()
+    ) -> HTTPServerBuilder {
+        builder(limits: limits, recorder: recorder, isSecure: false)
+    }
+
+    package static func tls(
+        _ certificates: CertificateReload, limits: HTTPLimits = HTTPLimits(),
+        recorder: AccessRecorder = AccessRecorder()
+    ) throws -> HTTPServerBuilder {
+        try .tls(
+            builder(limits: limits, recorder: recorder, isSecure: true),
+            tlsConfiguration: certificates.configuration())
+    }
+
+    /// What `Application(configuration:)` takes: the address, and how many may connect.
+    package static func configuration(
+        _ address: ListenAddress, limits: HTTPLimits = HTTPLimits(), logger: Logger
+    ) -> ApplicationConfiguration {
+        ApplicationConfiguration(
+            address: address.bindAddress, backlog: 1024,
+            availableConnectionsDelegate: MaximumAvailableConnections(
+                limits.connections, logger: logger))
+    }
+
+    private static func builder(
+        limits: HTTPLimits, recorder: AccessRecorder, isSecure: Bool
+    ) -> HTTPServerBuilder {
+        HTTPServerBuilder { responder in
+            ConnectionChannel(
+                responder: responder, limits: limits, recorder: recorder, isSecure: isSecure)
+        }
+    }
+}
+
+/// A connection's pipeline: parser, ``ConnectionHandler``, and Hummingbird's loop at the end.
+///
+/// Not Hummingbird's `HTTP1Channel`, which has a single idle timeout, answers every parser error
+/// with an empty 400, and closes with unread bytes, so that clients see a reset.
+private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
+    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    let responder: HTTPChannelHandler.Responder
+    let limits: HTTPLimits
+    let recorder: AccessRecorder
+    let isSecure: Bool
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            var parserLimits = NIOHTTPDecoderLimitConfiguration()
+            parserLimits.maxHeaderFieldSize = limits.headerBytes
+            parserLimits.maxHeaderListSize = limits.headerBytes
+            parserLimits.maxHeaderFieldCount = limits.headerFields
+            let connection = ConnectionHandler(
+                limits: limits, isSecure: isSecure, recorder: recorder, logger: logger)
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(ByteWatch(connection))
+            try pipeline.configureHTTPServerPipeline(
+                withPipeliningAssistance: false,  // the asynchronous channel takes them in order
+                withErrorHandling: false,  // ConnectionHandler answers
+                withOutboundHeaderValidation: false,  // HTTPFields has validated them
+                withEncoderConfiguration: .init(),
+                withDecoderLimitConfiguration: parserLimits)
+            try pipeline.addHandler(connection)
+            return try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel,
+                configuration: .init(isOutboundHalfClosureEnabled: true))
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async {
+        await handleHTTP(asyncChannel: value, logger: logger)
+    }
+}

@@ -1,0 +1,142 @@
+import ArgumentParser
+import Cluster
+import OAuth
+import Postgres
+import Storage
+
+/// `doornail check`: what is wrong with the configuration and the database, and what to do.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Examine the configuration and the database.",
+        discussion: "Exits 1 where something keeps 'doornail serve' from keeping its promise.")
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var server: ServerOptions
+    @OptionGroup var output: OutputOptions
+
+    struct Finding: Encodable {
+        /// `ok`, `warning` or `problem`.
+        let level: String
+        let about: String
+        let text: String
+    }
+
+    func run() async throws {
+        let settings = try await Database.loadSettings(database, server)
+        var findings = settings.problems(serving: true).map {
+            Finding(level: "problem", about: "configuration", text: $0)
+        }
+        if findings.isEmpty {
+            findings.append(
+                Finding(level: "ok", about: "configuration", text: "all settings can be read"))
+        }
+        if let url = settings[.databaseURL] {
+            findings += await examine(url, settings)
+        }
+        let failed = findings.contains { $0.level == "problem" }
+        if output.json {
+            struct Report: Encodable {
+                let ok: Bool
+                let findings: [Finding]
+            }
+            try Console.print(json: Report(ok: !failed, findings: findings))
+        } else {
+            for finding in findings {
+                print("\(finding.level): \(finding.about): \(finding.text)")
+            }
+        }
+        if failed { throw ExitCode(1) }
+    }
+
+    private func examine(_ url: String, _ settings: Settings) async -> [Finding] {
+        do {
+            let status = try await Database.withConnection(url) { connection in
+                try await Migrator(migrations: Migrations.all).status(on: connection)
+            }
+            if let problem = Database.problem(with: status) {
+                return [Finding(level: "problem", about: "database", text: problem)]
+            }
+            return try await Database.with(database, connections: 1) { database, _ in
+                let examination = try await database.store.examine()
+                let known = try await database.store.secrets()
+                return Self.findings(examination) + Self.findings(known, settings)
+            }
+        } catch {
+            return [Finding(level: "problem", about: "database", text: "\(error)")]
+        }
+    }
+
+    private static func findings(_ e: Examination) -> [Finding] {
+        var findings: [Finding] = []
+        func add(_ level: String, _ text: String) {
+            findings.append(Finding(level: level, about: "database", text: text))
+        }
+        if e.serverVersion < 150_000 {
+            add("problem", "PostgreSQL \(e.serverVersion / 10_000) is too old; use 15 or newer")
+        }
+        if e.primary.isRecovering {
+            add(
+                "problem",
+                "this is a standby; connect to the primary "
+                    + "(target_session_attrs=read-write chooses it among several hosts)")
+        }
+        if !["on", "remote_apply"].contains(e.synchronousCommit) {
+            add(
+                "problem",
+                "synchronous_commit is \(e.synchronousCommit) for this role, so a "
+                    + "failover can lose what was acknowledged; set it to on "
+                    + "(ALTER ROLE ... RESET synchronous_commit)")
+        }
+        if e.fsync != "on" {
+            add("problem", "fsync is \(e.fsync), so a crash can lose what was acknowledged")
+        }
+        if e.fullPageWrites != "on" {
+            add("problem", "full_page_writes is \(e.fullPageWrites), so a crash can damage data")
+        }
+        if e.encoding != "UTF8" {
+            add("problem", "the database's encoding is \(e.encoding); make it with UTF8")
+        }
+        if e.isSuperuser {
+            add("warning", "this role is a superuser; serve as one that may only read and write")
+        } else if e.mayCreateTables {
+            add("warning", "this role may create tables; serve as another one than migrates")
+        }
+        if !findings.contains(where: { $0.level == "problem" }) {
+            add(
+                "ok",
+                "PostgreSQL \(e.serverVersion / 10_000), timeline \(e.primary.timeline), "
+                    + "\(e.clients) clients, \(e.nodes) running nodes, "
+                    + "\(e.lastNumber) revocations logged")
+        }
+        return findings
+    }
+
+    private static func findings(_ known: [SecretRecord], _ settings: Settings) -> [Finding] {
+        guard let secrets = try? settings.secrets() else { return [] }
+        do {
+            let new = try SecretRules.unknown(secrets: secrets, known: known.map(\.known))
+            if !new.isEmpty {
+                return [
+                    Finding(
+                        level: "ok", about: "secrets",
+                        text: "\(new.count) new; 'doornail serve' makes them known")
+                ]
+            }
+            let unused = known.filter { !$0.known.isRetired }.count
+            return [
+                Finding(
+                    level: "ok", about: "secrets",
+                    text: "all \(unused) that are not retired are given"
+                        + (unused > 1
+                            ? "; retire the old ones once their tokens have expired" : ""))
+            ]
+        } catch {
+            return [
+                Finding(
+                    level: "problem", about: "secrets",
+                    text: Node.StartError.secrets(error).description)
+            ]
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Foundation
+import OAuth
+import Storage
+
+/// `doornail dev`: everything that is needed to try Doornail, in one command.
+struct DevCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dev",
+        abstract: "Try it: a private PostgreSQL, a demo app and a demo API, ready to use.",
+        discussion: """
+            Everything is kept under --data; the next start goes on with it. Ctrl-C stops the server
+            and PostgreSQL. This is not for production: secrets lie in plain files.
+            """)
+
+    @Option(help: ArgumentHelp("The folder for everything it makes.", valueName: "folder"))
+    var data = ".doornail"
+
+    @OptionGroup var server: ServerOptions
+
+    @Option(
+        name: .customLong("log-level"),
+        help: ArgumentHelp("trace, debug, info, notice, warning or error.", valueName: "level"))
+    var logLevel: String?
+
+    func validate() throws {
+        if data.isEmpty { throw ValidationError("--data is empty") }
+    }
+
+    func run() async throws {
+        var environment = ProcessInfo.processInfo.environment
+        // It has a database and a secret of its own, whatever the shell says of another.
+        for setting in [Setting.databaseURL, .secret, .secretFile] {
+            environment[setting.rawValue] = nil
+        }
+        try await DevServer(
+            data: data, flags: server.flags, logLevel: logLevel, environment: environment
+        ).run()
+    }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import Cluster
+import Storage
+
+/// `doornail restored`: to be run after the database was restored from a backup.
+struct RestoredCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restored",
+        abstract: "After a restore of the database: end every login and token there is.",
+        discussion: """
+            A backup does not know what was revoked after it was made, so after a restore dead
+            tokens would be alive again. Stop all nodes, restore, run this, start the nodes.
+            It ends everything that was ever issued; people log in again.
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() async throws {
+        let json = output.json
+        try await Database.with(database) { database, _ in
+            let receipt = try await database.revoker.end(
+                .everything,
+                because: Cause(reason: "restored from a backup", actor: Console.actor))
+            try Ended(kind: "everything", subject: "all clients", receipt: receipt)
+                .print(json: json)
+        }
+    }
+}

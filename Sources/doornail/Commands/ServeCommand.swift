@@ -1,0 +1,29 @@
+import ArgumentParser
+
+/// `doornail serve`: the server, for production.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the server.",
+        discussion: """
+            It needs DATABASE_URL, DOORNAIL_ISSUER and DOORNAIL_SECRET, and a database that
+            'doornail migrate' has brought up to date; 'doornail check' examines all of it. While
+            the database is away it answers 503, and goes on by itself once it is back.
+
+            SIGTERM or Ctrl-C: answers what it has accepted, then stops.
+            SIGHUP: reads the TLS certificate and key again.
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var server: ServerOptions
+
+    func run() async throws {
+        let settings = try await Database.loadSettings(database, server)
+        let problems = settings.problems(serving: true)
+        guard problems.isEmpty else {
+            throw CommandFailure(problems.joined(separator: "\ndoornail: "))
+        }
+        let logger = try Database.makeLogger(settings, format: .json)
+        try await Server(settings, logger: logger).run()
+    }
+}

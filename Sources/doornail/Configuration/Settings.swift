@@ -1,0 +1,250 @@
+import Configuration
+import Foundation
+import Logging
+import OAuth
+import SystemPackage
+import Web
+
+/// The configuration, declared once: flags before the environment before a JSON file.
+///
+/// An empty value counts as none. Every variable is checked, also those that this version does not
+/// use yet, so that a typing error shows at once.
+struct Settings: Sendable {
+    /// What is wrong with the configuration, in words that say what to do.
+    struct Invalid: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    enum LogFormat: String, CaseIterable, Sendable {
+        case json
+        case text
+    }
+
+    private let reader: ConfigReader
+
+    init(
+        flags: [Setting: String], file: String?,
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) async throws {
+        for (setting, value) in flags where value.isEmpty {
+            throw Invalid(description: "\(setting.flag) is empty")
+        }
+        var providers: [any ConfigProvider] = [
+            InMemoryProvider(
+                name: "flags",
+                values: Dictionary(
+                    uniqueKeysWithValues: flags.map { setting, value in
+                        (
+                            AbsoluteConfigKey([setting.key]),
+                            ConfigValue(.string(value), isSecret: false)
+                        )
+                    })),
+            EnvironmentVariablesProvider(
+                environmentVariables: environment.filter { !$0.value.isEmpty }),
+        ]
+        if let path = file ?? environment["DOORNAIL_CONFIG"], !path.isEmpty {
+            providers.append(try await Self.fileProvider(path))
+        }
+        reader = ConfigReader(providers: providers)
+    }
+
+    /// The JSON file, whose keys must all be known.
+    private static func fileProvider(_ path: String) async throws -> any ConfigProvider {
+        do {
+            let data = try Data(contentsOf: URL(filePath: path))
+            guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+                throw Invalid(description: "is not a JSON object")
+            }
+            let known = Set(Setting.allCases.map(\.fileKey))
+            for key in object.keys.sorted() where !known.contains(key) {
+                throw Invalid(
+                    description: "has the unknown key '\(key)'; known are "
+                        + known.sorted().joined(separator: ", "))
+            }
+            for (key, value) in object.sorted(by: { $0.key < $1.key }) where !(value is String) {
+                throw Invalid(description: "has a value that is not a string at '\(key)'")
+            }
+            let file = try await FileProvider<JSONSnapshot>(filePath: FilePath(path))
+            let names = Dictionary(
+                uniqueKeysWithValues: Setting.allCases.map { ($0.key, $0.fileKey) })
+            return KeyMappingProvider(upstream: file) { key in
+                AbsoluteConfigKey(key.components.map { names[$0] ?? $0 })
+            }
+        } catch let error as Invalid {
+            throw Invalid(description: "the configuration file \(path) \(error)")
+        } catch {
+            throw Invalid(
+                description: "the configuration file \(path) cannot be read: "
+                    + "\((error as NSError).localizedDescription)")
+        }
+    }
+
+    /// The value of a setting, nil where it is not set or empty.
+    subscript(setting: Setting) -> String? {
+        guard let value = reader.string(forKey: ConfigKey([setting.key])), !value.isEmpty else {
+            return nil
+        }
+        return value
+    }
+
+    private func invalid(_ setting: Setting, _ why: String) -> Invalid {
+        Invalid(description: "\(setting.rawValue) (\(setting.flag)) \(why)")
+    }
+
+    /// The database's URL.
+    func databaseURL() throws -> String {
+        guard let url = self[.databaseURL] else {
+            throw Invalid(
+                description: "DATABASE_URL is not set; give a PostgreSQL URI like "
+                    + "postgresql://doornail@db.example.com/doornail, "
+                    + "or try everything with 'doornail dev'")
+        }
+        return url
+    }
+
+    func issuer() throws -> Issuer {
+        guard let text = self[.issuer] else {
+            throw Invalid(
+                description: "DOORNAIL_ISSUER is not set; it is the URL that clients know this "
+                    + "server by, like https://login.example.com")
+        }
+        return try Issuer(text)
+    }
+
+    /// The server's secrets, the signing one first.
+    func secrets() throws -> [ServerSecret] {
+        if let text = self[.secret] { return try ServerSecret.list(text) }
+        guard let path = self[.secretFile] else {
+            throw Invalid(
+                description: "DOORNAIL_SECRET is not set; 'doornail secret' prints one, "
+                    + "to be kept in a file that DOORNAIL_SECRET_FILE names")
+        }
+        let text: String
+        do {
+            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        } catch {
+            throw Invalid(
+                description: "the secret file \(path) cannot be read: "
+                    + "\((error as NSError).localizedDescription)")
+        }
+        return try ServerSecret.list(
+            text.replacingOccurrences(of: "\n", with: ",").replacingOccurrences(of: "\r", with: ""))
+    }
+
+    func listen() throws -> ListenAddress {
+        try address(.listen, default: "127.0.0.1:4444")
+    }
+
+    func adminListen() throws -> ListenAddress {
+        try address(.adminListen, default: "127.0.0.1:4445")
+    }
+
+    private func address(_ setting: Setting, default fallback: String) throws -> ListenAddress {
+        do {
+            return try ListenAddress(self[setting] ?? fallback)
+        } catch {
+            throw invalid(setting, "\(error)")
+        }
+    }
+
+    /// The certificate's and the key's file; nil for plain HTTP.
+    func tlsFiles() throws -> TLSFiles? {
+        switch (self[.tlsCertificate], self[.tlsKey]) {
+        case (nil, nil): nil
+        case (let certificate?, let key?): TLSFiles(certificate: certificate, key: key)
+        case (_?, nil):
+            throw invalid(.tlsKey, "is missing: a certificate is given, and no key")
+        case (nil, _?):
+            throw invalid(.tlsCertificate, "is missing: a key is given, and no certificate")
+        }
+    }
+
+    func trustedProxies() throws -> TrustedProxies {
+        do {
+            return try TrustedProxies(self[.trustedProxies] ?? "")
+        } catch {
+            throw invalid(.trustedProxies, "\(error)")
+        }
+    }
+
+    /// A lifetime in whole seconds.
+    func seconds(_ setting: Setting, default fallback: Int64) throws -> Int64 {
+        guard let text = self[setting] else { return fallback }
+        guard let duration = Quantities.duration(text), duration >= .seconds(1),
+            duration <= .seconds(3650 * 86_400), duration.components.attoseconds == 0
+        else { throw invalid(setting, "is no time from 1s to 3650d, like 30s, 5m, 12h or 30d") }
+        return duration.components.seconds
+    }
+
+    /// How long an access token lives: short, for it is what a logout would have to wait out
+    /// wherever somebody does not ask.
+    func accessTokenSeconds() throws -> Int64 {
+        let seconds = try seconds(.accessTokenTTL, default: 300)
+        guard seconds <= 86_400 else { throw invalid(.accessTokenTTL, "is longer than a day") }
+        return seconds
+    }
+
+    func lease() throws -> Duration {
+        guard let text = self[.lease] else { return .milliseconds(250) }
+        guard let duration = Quantities.duration(text),
+            duration >= .milliseconds(50), duration <= .seconds(10)
+        else { throw invalid(.lease, "is no time from 50ms to 10s, like 250ms") }
+        return duration
+    }
+
+    func cacheBytes() throws -> Int64 {
+        guard let text = self[.cache] else { return 512 << 20 }
+        guard let bytes = Quantities.bytes(text) else {
+            throw invalid(.cache, "is no size like 512MB, or 0")
+        }
+        return bytes
+    }
+
+    func pool() throws -> Int {
+        guard let text = self[.pool] else { return 8 }
+        guard let size = Int(text), (1...1000).contains(size) else {
+            throw invalid(.pool, "is no number from 1 to 1000")
+        }
+        return size
+    }
+
+    func logLevel() throws -> Logger.Level {
+        guard let text = self[.logLevel] else { return .info }
+        guard let level = Logger.Level(rawValue: text.lowercased()) else {
+            throw invalid(.logLevel, "is none of trace, debug, info, notice, warning, error")
+        }
+        return level
+    }
+
+    func logFormat(default fallback: LogFormat) throws -> LogFormat {
+        guard let text = self[.logFormat] else { return fallback }
+        guard let format = LogFormat(rawValue: text.lowercased()) else {
+            throw invalid(.logFormat, "is neither json nor text")
+        }
+        return format
+    }
+
+    /// Everything that can be wrong without a look at the database.
+    func problems(serving: Bool) -> [String] {
+        let checks: [() throws -> Void] = [
+            { _ = try databaseURL() }, { _ = try secrets() },
+            { if serving || self[.issuer] != nil { _ = try issuer() } },
+            { _ = try listen() }, { _ = try adminListen() }, { _ = try tlsFiles() },
+            { _ = try trustedProxies() }, { _ = try accessTokenSeconds() },
+            { _ = try seconds(.refreshTokenIdle, default: 30 * 86_400) },
+            { _ = try seconds(.refreshTokenMax, default: 90 * 86_400) },
+            { _ = try seconds(.sessionIdle, default: 14 * 86_400) },
+            { _ = try seconds(.sessionMax, default: 90 * 86_400) },
+            { _ = try lease() }, { _ = try cacheBytes() }, { _ = try pool() },
+            { _ = try logLevel() }, { _ = try logFormat(default: .text) },
+        ]
+        return checks.compactMap { check in
+            do {
+                try check()
+                return nil
+            } catch {
+                return "\(error)"
+            }
+        }
+    }
+}

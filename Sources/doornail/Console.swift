@@ -1,0 +1,84 @@
+import ArgumentParser
+import Foundation
+import OAuth
+import Postgres
+
+/// Why a command failed, in words that say what to do. It exits 1.
+struct CommandFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// What commands print and read.
+enum Console {
+    /// A line for people, on standard error.
+    static func error(_ text: String) {
+        FileHandle.standardError.write(Data("doornail: \(text)\n".utf8))
+    }
+
+    /// Text for people, at once, also where standard output is a pipe.
+    static func print(_ text: String) {
+        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+    }
+
+    /// One JSON document.
+    static func print(json value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// A table with a header, columns as wide as their widest cell.
+    static func print(table rows: [[String]], header: [String]) {
+        let all = [header] + rows
+        let widths = header.indices.map { column in
+            all.map { $0[column].count }.max() ?? 0
+        }
+        for row in all {
+            let line = zip(row, widths).map { cell, width in
+                cell + String(repeating: " ", count: width - cell.count)
+            }.joined(separator: "  ")
+            Swift.print(String(line.reversed().drop { $0 == " " }.reversed()))
+        }
+    }
+
+    /// One secret text from standard input: the first line, without white space around it.
+    static func readSecret(named name: String) throws -> Redacted<String> {
+        if isatty(STDIN_FILENO) == 1 {
+            FileHandle.standardError.write(
+                Data("Paste the \(name), then press Return:\n".utf8))
+        }
+        let line =
+            readLine(strippingNewline: true)?
+            .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+        guard !line.isEmpty else {
+            throw CommandFailure(
+                "no \(name) on standard input; give it there, not as an argument: "
+                    + "a command line can be read by others")
+        }
+        return Redacted(line)
+    }
+
+    /// Who runs the command, for the audit trail.
+    static var actor: String {
+        "cli:" + (NSUserName().isEmpty ? "\(getuid())" : NSUserName())
+    }
+}
+
+extension PostgresTime {
+    /// RFC 3339, in UTC and whole seconds.
+    var text: String {
+        Date(timeIntervalSince1970: Double(microseconds / 1_000_000))
+            .formatted(.iso8601)
+    }
+}
+
+extension UnixTime {
+    /// RFC 3339, in UTC.
+    var text: String {
+        Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+    }
+}

@@ -1,0 +1,152 @@
+import Cluster
+import Foundation
+import Logging
+import OAuth
+import Postgres
+import Storage
+import Web
+
+/// That no connection to the database could be opened: it may come back.
+struct UnreachableDatabase: Error, CustomStringConvertible {
+    let reason: String
+
+    var description: String { "the database cannot be reached: \(reason)" }
+}
+
+/// The database as commands use it: opened, of the right version, and closed again.
+struct Database: Sendable {
+    let store: Store
+    let revoker: Revoker
+    let logger: Logger
+
+    /// Runs a command's work with the database open.
+    static func with<Result: Sendable>(
+        _ options: DatabaseOptions, connections: Int = 2,
+        _ work: @escaping @Sendable (Database, Settings) async throws -> Result
+    ) async throws -> Result {
+        let settings = try await loadSettings(options)
+        let logger = try makeLogger(settings, level: .warning, format: .text)
+        let url = try settings.databaseURL()
+        try await requireVersion(url)
+        let store = Store(
+            PostgresPool.Configuration(
+                url: url, size: connections, applicationName: "doornail"),
+            logger: logger)
+        // The audit line of an end is for the server's log; here the command itself says it.
+        var quiet = logger
+        quiet.logLevel = .error
+        let database = Database(
+            store: store, revoker: Revoker(store: store, logger: quiet), logger: logger)
+        return try await withThrowingTaskGroup(of: Result?.self) { group in
+            group.addTask {
+                try await store.run()
+                return nil
+            }
+            group.addTask {
+                try await explaining(store) { try await work(database, settings) }
+            }
+            defer { group.cancelAll() }
+            while let result = try await group.next() {
+                if let result { return result }
+            }
+            throw CommandFailure("the connection to the database ended")
+        }
+    }
+
+    /// Says why the database cannot be reached, where that is what failed.
+    private static func explaining<Result>(
+        _ store: Store, _ work: () async throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await work()
+        } catch let error as StoreError {
+            if case .unavailable(let reason) = error {
+                throw CommandFailure(
+                    "the database cannot answer for certain: \(store.pool.status.lastError ?? reason)"
+                )
+            }
+            throw CommandFailure(error.description)
+        }
+    }
+
+    /// That the database is of this binary's version; says what to do where it is not.
+    static func requireVersion(_ url: String) async throws {
+        let status = try await withConnection(url) { connection in
+            try await Migrator(migrations: Migrations.all).status(on: connection)
+        }
+        if let problem = problem(with: status) { throw CommandFailure(problem) }
+    }
+
+    /// What stands between a database and this binary; nil where they fit.
+    static func problem(with status: MigrationStatus) -> String? {
+        if !status.edited.isEmpty {
+            return "the database was migrated by another text of "
+                + status.edited.map(\.name).joined(separator: ", ")
+                + ": use the doornail that made it"
+        }
+        if !status.unknown.isEmpty {
+            return "the database is newer than this doornail (it has migration "
+                + status.unknown.joined(separator: ", ")
+                + "): use a newer doornail"
+        }
+        if !status.pending.isEmpty {
+            return "the database lacks \(status.pending.count) migration"
+                + (status.pending.count == 1 ? "" : "s") + ": run 'doornail migrate'"
+        }
+        return nil
+    }
+
+    /// One connection without prepared statements, as migrations need it.
+    static func withConnection<Result: Sendable>(
+        _ url: String, _ work: (PostgresConnection) async throws -> Result
+    ) async throws -> Result {
+        let connection: PostgresConnection
+        do {
+            connection = try await PostgresConnection.open(
+                url: url, applicationName: "doornail", statements: [],
+                deadline: .now + .seconds(5))
+        } catch {
+            throw UnreachableDatabase(reason: "\(error)")
+        }
+        do {
+            let result = try await work(connection)
+            await connection.close()
+            return result
+        } catch {
+            await connection.close()
+            throw error
+        }
+    }
+
+    static func loadSettings(
+        _ options: DatabaseOptions, _ server: ServerOptions? = nil
+    ) async throws -> Settings {
+        let flags = options.flags.merging(server?.flags ?? [:]) { _, new in new }
+        if let url = options.databaseURL, hasPassword(url) {
+            throw Settings.Invalid(
+                description: "--database-url contains a password, which others can read in the "
+                    + "list of processes; use the variable DATABASE_URL")
+        }
+        return try await Settings(flags: flags, file: options.config)
+    }
+
+    private static func hasPassword(_ url: String) -> Bool {
+        if url.contains("password=") { return true }
+        guard let scheme = url.range(of: "://") else { return false }
+        let authority = url[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
+        return authority.split(separator: "@").count > 1
+            && authority.prefix { $0 != "@" }.contains(":")
+    }
+
+    static func makeLogger(
+        _ settings: Settings, level: Logger.Level? = nil, format: Settings.LogFormat
+    ) throws -> Logger {
+        let chosen =
+            try settings[.logLevel] == nil ? level ?? .info : settings.logLevel()
+        let json = try settings.logFormat(default: format) == .json
+        return Logger(label: "doornail") { label in
+            if json { return JSONLogHandler(label: label, level: chosen) }
+            return TextLogHandler(label: label, level: chosen)
+        }
+    }
+}

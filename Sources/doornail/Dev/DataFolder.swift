@@ -1,0 +1,106 @@
+import Foundation
+
+/// The folder that `doornail dev --data` names, held by this process alone.
+///
+/// PostgreSQL refuses to run as root, and the user `postgres`, whom it then runs as, may be unable
+/// to enter the folder. So for root the cluster is in a folder of that user's, and the data folder
+/// has a file `cluster` that names it; for everybody else the cluster is in the data folder.
+struct DataFolder: Sendable {
+    /// Where root's clusters are.
+    static let rootsHome = "/var/lib/doornail"
+    /// The longest path that leaves PostgreSQL (MAXPGPATH, 1024 bytes) room for its own names.
+    static let longestPath = 900
+
+    /// The folder's full path without links.
+    let path: String
+    /// The folder that the cluster and its log are in.
+    let home: String
+    /// Whom PostgreSQL runs as, if not as who we are.
+    let account: Account?
+    private let lock: CInt
+
+    /// The cluster, once its first start has finished.
+    var cluster: String { home + "/postgres" }
+    /// What PostgreSQL has to say.
+    var log: String { home + "/postgres.log" }
+
+    /// Opens the folder, which is made if it is missing, and takes its lock.
+    static func open(_ name: String) throws(DevError) -> DataFolder {
+        guard !name.isEmpty, !name.utf8.contains(0) else {
+            throw DevError("--data needs the name of a folder.")
+        }
+        let trimmed = name.count > 1 && name.hasSuffix("/") ? String(name.dropLast()) : name
+        try Files.makeFolder(trimmed)
+        guard let path = Files.realPath(trimmed) else {
+            throw DevError("The folder \(name) cannot be entered: name another with --data.")
+        }
+        let me = Account.current
+        if me.user != 0, let owner = Files.owner(of: path), owner != me.user {
+            throw DevError(
+                "The folder \(path) belongs to another user: name another with --data, or run "
+                    + "this command as its owner.")
+        }
+        guard path.utf8.count <= longestPath else {
+            throw DevError(
+                "The path of the data folder is too long for PostgreSQL (\(path.utf8.count) "
+                    + "bytes, at most \(longestPath)): name a shorter one with --data.")
+        }
+        switch try Files.lock(path + "/lock") {
+        case .busy(let holder):
+            let process = holder.isEmpty ? "" : " (pid \(holder))"
+            throw DevError(
+                "doornail dev is already running\(process) on \(path): stop that one, or name "
+                    + "another folder with --data.")
+        case .held(let lock):
+            do throws(DevError) {
+                guard me.user == 0 else {
+                    return DataFolder(path: path, home: path, account: nil, lock: lock)
+                }
+                let (home, account) = try rootsCluster(for: path)
+                return DataFolder(path: path, home: home, account: account, lock: lock)
+            } catch {
+                Files.unlock(lock)
+                throw error
+            }
+        }
+    }
+
+    /// Gives the lock back. Without it, the kernel does at the end of the process.
+    func close() {
+        Files.unlock(lock)
+    }
+
+    /// The folder of root's cluster, as the pointer in the data folder has it; made at first.
+    private static func rootsCluster(for path: String) throws(DevError) -> (String, Account) {
+        guard let account = Account.named("postgres") else {
+            throw DevError(
+                "PostgreSQL does not run as root, and there is no user postgres to run it as: "
+                    + "install it (apt-get install postgresql), or start as another user.")
+        }
+        let pointer = path + "/cluster"
+        if Files.exists(pointer) {
+            let home = (Files.text(of: pointer) ?? "").prefix { !$0.isNewline }
+            guard home.hasPrefix(rootsHome + "/"), Files.isFolder(String(home)) else {
+                throw DevError(
+                    "\(pointer) names a cluster that is not there (\(home)): put that folder "
+                        + "back, or remove the file to begin anew.")
+            }
+            return (String(home), account)
+        }
+        guard !Files.exists(path + "/postgres") else {
+            throw DevError(
+                "\(path) has the data of a user other than root: run this command as that user, "
+                    + "or name another folder with --data.")
+        }
+        try Files.makeFolder(rootsHome, mode: 0o755)
+        let home = try Files.makeUniqueFolder(rootsHome + "/dev-", owner: account)
+        do throws(DevError) {
+            // Before the cluster is made, so that one half made is found again and made anew.
+            try Files.save(home + "\n", to: pointer)
+        } catch {
+            try? FileManager.default.removeItem(atPath: home)
+            throw error
+        }
+        return (home, account)
+    }
+}

@@ -1,0 +1,177 @@
+import Foundation
+import Logging
+import OAuth
+import Postgres
+import ServiceLifecycle
+import Storage
+import Web
+
+/// What `doornail dev` runs: a private cluster, a migrated database, demo clients, and the server.
+struct DevServer {
+    let data: String
+    let flags: [Setting: String]
+    let logLevel: String?
+    let environment: [String: String]
+
+    func run() async throws {
+        let before = try await Settings(flags: flags, file: nil, environment: environment)
+        let address = try before.listen()
+        let admin = try before.adminListen()
+        for address in [address, admin] { try await requireFree(address) }
+
+        let bootLogger = try await Database.makeLogger(
+            Settings(flags: [:], file: nil, environment: environment), level: .warning,
+            format: .text)
+        let cluster: PrivateCluster
+        do {
+            cluster = try await PrivateCluster.start(dataDirectory: data, logger: bootLogger)
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+        do {
+            try await serve(on: cluster, address: address, admin: admin, bootLogger)
+        } catch {
+            await cluster.stop()
+            throw error
+        }
+        await cluster.stop()
+    }
+
+    private func serve(
+        on cluster: PrivateCluster, address: ListenAddress, admin: ListenAddress,
+        _ bootLogger: Logger
+    ) async throws {
+        let demo = try DemoFiles(folder: data)
+        let issuer = flags[.issuer] ?? environment[Setting.issuer.rawValue] ?? address.url
+        var all = flags
+        all[.databaseURL] = cluster.url
+        all[.secretFile] = demo.secretFile
+        all[.issuer] = issuer
+        let settings = try await Settings(flags: all, file: nil, environment: environment)
+        let problems = settings.problems(serving: true)
+        guard problems.isEmpty else {
+            throw CommandFailure(problems.joined(separator: "\ndoornail: "))
+        }
+
+        _ = try await Database.withConnection(cluster.url) { connection in
+            do {
+                return try await Migrator(migrations: Migrations.all).migrate(on: connection)
+            } catch let error as MigrationError {
+                throw CommandFailure(error.description)
+            }
+        }
+        try await registerClients(demo, on: cluster.url, bootLogger)
+        try demo.writeEnvironment(databaseURL: cluster.url, issuer: issuer)
+
+        let logger = try Database.makeLogger(settings, format: .text)
+        let greeting = Greeting(
+            url: issuer, metrics: admin.url + "/metrics", data: data, cluster: cluster.dataPath)
+        let server = try Server(settings, logger: logger, onReady: { greeting.print() })
+        try await server.run(beside: [ClusterWatch(cluster: cluster)])
+    }
+
+    /// A port in use is said before PostgreSQL is started for nothing.
+    private func requireFree(_ address: ListenAddress) async throws {
+        if let problem = await address.problemBinding() {
+            throw CommandFailure(
+                "cannot listen on \(address): \(problem); choose another with --listen or "
+                    + "--admin-listen")
+        }
+    }
+
+    private func registerClients(
+        _ demo: DemoFiles, on url: String, _ logger: Logger
+    ) async throws {
+        let store = Store(
+            PostgresPool.Configuration(url: url, size: 1, applicationName: "doornail dev"),
+            logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.run() }
+            group.addTask {
+                try await register(
+                    "demo-api", secret: demo.apiSecret,
+                    ClientRegistration(
+                        name: "Demo API", method: .any, grantTypes: [],
+                        audiences: ["https://api.demo.example"], introspects: .any),
+                    in: store)
+                try await register(
+                    "demo-app", secret: demo.appSecret,
+                    ClientRegistration(
+                        name: "Demo app", method: .any, grantTypes: [.clientCredentials],
+                        scope: Scope("photos:read photos:write"),
+                        audiences: ["https://api.demo.example"]),
+                    in: store)
+            }
+            // The registration is done, or it failed: the connection is not needed any more.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    /// Makes a demo client, or gives the one that is there the secret of the file.
+    private func register(
+        _ id: String, secret: Redacted<String>, _ registration: ClientRegistration,
+        in store: Store
+    ) async throws {
+        let hash = ClientSecret.hash(secret)
+        do {
+            try await store.createClient(
+                id, id: newIdentifier(), registration, secretHash: hash)
+        } catch StoreError.conflict {
+            let present = try await store.client(id).client
+            if present?.secretHashes.first != hash {
+                _ = try await store.rotateClientSecret(
+                    id, to: hash, keepsPrevious: false,
+                    because: Cause(reason: "made anew for the demo", actor: Console.actor))
+            }
+        }
+    }
+}
+
+/// PostgreSQL as a service: when it dies by itself, the server stops and says so.
+private struct ClusterWatch: Service {
+    let cluster: PrivateCluster
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            await cluster.waitUntilExit()
+            guard Task.isCancelled || Task.isShuttingDownGracefully else {
+                throw CommandFailure(
+                    "PostgreSQL stopped by itself; its log is in \(cluster.dataPath)")
+            }
+        }
+    }
+}
+
+/// What is printed once everything runs: where it is, and commands to paste.
+private struct Greeting: Sendable {
+    let url: String
+    let metrics: String
+    let data: String
+    let cluster: String
+
+    func print() {
+        let environment = DemoFiles.environmentFile(in: data)
+        Console.print(
+            """
+
+            Doornail is running at \(url)
+              metrics       \(metrics)
+              data          \(data) (PostgreSQL: \(cluster))
+              demo app      demo-app, gets tokens
+              demo API      demo-api, may introspect any token
+
+            Paste into another terminal, in this folder:
+
+              . \(DemoFiles.quoted(environment))
+              TOKEN=$(curl -s -u "demo-app:$DEMO_APP_SECRET" -d grant_type=client_credentials \\
+                \(url)/token | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
+              curl -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect
+              curl -i -u "demo-app:$DEMO_APP_SECRET" -d "token=$TOKEN" \(url)/revoke
+              curl -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect
+
+            Ctrl-C stops the server and PostgreSQL; the next start goes on with the same data.
+
+            """)
+    }
+}

@@ -1,0 +1,26 @@
+import Foundation
+import NIOCore
+import NIOPosix
+import Web
+
+extension ListenAddress {
+    /// The URL under which this machine reaches it.
+    var url: String {
+        "http://" + (host.isEmpty ? "127.0.0.1:\(port)" : description)
+    }
+
+    /// Why nothing can listen there; nil where something can.
+    func problemBinding() async -> String? {
+        do {
+            let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+                .bind(host: host.isEmpty ? "0.0.0.0" : host, port: port).get()
+            try await channel.close()
+            return nil
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            return "the port is in use"
+        } catch {
+            return "\(error)"
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+
+/// The command line.
+struct Doornail: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doornail",
+        abstract: "An OAuth 2.0 authorization server whose logouts are true.",
+        discussion: """
+            To try it, with nothing set up:   doornail dev
+            In production:                    doornail migrate, then doornail serve
+
+            Settings come from flags, then the environment, then a JSON file (--config). The
+            important ones: DATABASE_URL, DOORNAIL_ISSUER, DOORNAIL_SECRET (or
+            DOORNAIL_SECRET_FILE). 'doornail check' examines them.
+
+            Exit codes: 0 done, 1 failed, 2 wrong usage.
+            """,
+        version: Version.text,
+        subcommands: [
+            DevCommand.self, ServeCommand.self, MigrateCommand.self, CheckCommand.self,
+            SecretCommand.self, ClientCommand.self, RevokeCommand.self, IntrospectCommand.self,
+            RestoredCommand.self,
+        ])
+}
+
+/// The version that `--version` prints and that metrics and node rows carry.
+enum Version {
+    static let text = "0.1.0"
+}
+
+@main
+enum Main {
+    static func main() async {
+        do {
+            var command = try Doornail.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as CommandFailure {
+            Console.error(failure.description)
+            exit(1)
+        } catch {
+            let text = Doornail.fullMessage(for: error)
+            switch Doornail.exitCode(for: error) {
+            case .success:
+                // Help, or the version: what was asked for.
+                print(text)
+            case .validationFailure:
+                FileHandle.standardError.write(Data((text + "\n").utf8))
+                exit(2)
+            case let code where text.isEmpty:
+                exit(code.rawValue)
+            default:
+                Console.error("\(error)")
+                exit(1)
+            }
+        }
+    }
+}

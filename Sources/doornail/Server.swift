@@ -1,0 +1,198 @@
+import Cluster
+import Foundation
+import Hummingbird
+import Logging
+import Metrics
+import OAuth
+import Postgres
+import ServiceLifecycle
+import Storage
+import UnixSignals
+import Web
+
+/// The composition root: everything that runs in a server, from the configuration to the group of
+/// services, top down.
+struct Server {
+    private let backend: Backend
+    private let listeners: [any Service]
+    private let reload: ReloadService
+    private let logger: Logger
+
+    init(
+        _ settings: Settings, logger: Logger,
+        onReady: @escaping @Sendable () async -> Void = {}
+    ) throws {
+        let metrics = PrometheusMetrics(version: Version.text)
+        MetricsSystem.bootstrap(metrics)
+
+        let store = Store(
+            PostgresPool.Configuration(
+                url: try settings.databaseURL(), size: try settings.pool(),
+                applicationName: "doornail"),
+            logger: logger)
+        let node = Node(
+            store: store, secrets: try settings.secrets(), version: Version.text, logger: logger)
+        let services = Services(
+            store: store, node: node, revoker: Revoker(store: store, logger: logger),
+            issuer: try settings.issuer(), proxies: try settings.trustedProxies(),
+            accessTokenSeconds: try settings.accessTokenSeconds())
+
+        let address = try settings.listen()
+        let admin = try settings.adminListen()
+        let certificates = try settings.tlsFiles().map { try CertificateReload($0, logger: logger) }
+        if certificates == nil, !address.isLoopback {
+            logger.warning(
+                "plain HTTP on an address that others reach: TLS must end in front of it",
+                metadata: ["listen": "\(address)"])
+        }
+        self.logger = logger
+        backend = Backend(
+            url: try settings.databaseURL(), store: store, node: node, logger: logger,
+            onReady: onReady)
+        reload = ReloadService(certificates: certificates, logger: logger)
+        listeners = [
+            Application(
+                router: Route.adminRouter(services, metrics: { metrics.render() }),
+                server: ServerBuilder.plain(),
+                configuration: ServerBuilder.configuration(admin, logger: logger),
+                onServerRunning: { _ in
+                    logger.info("metrics and health", metadata: ["listen": "\(admin)"])
+                },
+                logger: logger),
+            Application(
+                router: Route.router(services),
+                server: try certificates.map { try ServerBuilder.tls($0) } ?? ServerBuilder.plain(),
+                configuration: ServerBuilder.configuration(address, logger: logger),
+                onServerRunning: { _ in
+                    logger.notice(
+                        "serving",
+                        metadata: [
+                            "listen": "\(address)", "issuer": "\(services.issuer.text)",
+                            "version": "\(Version.text)",
+                        ])
+                },
+                logger: logger),
+        ]
+    }
+
+    /// Serves until SIGTERM or SIGINT; services stop in the reverse of this order.
+    func run(
+        beside more: [any Service] = []
+    ) async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let all: [any Service] = more + [backend, reload] + listeners
+        var configuration = ServiceGroupConfiguration(
+            services: all.map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(30)
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as CommandFailure {
+            throw error
+        } catch {
+            throw CommandFailure("the server stopped: \(error)")
+        }
+    }
+}
+
+/// The database's side of a server: the pool, the node's row, and the removal of what is over.
+///
+/// While the database is away it waits; a database of another version, or secrets that do not fit,
+/// end the server.
+struct Backend: Service {
+    let url: String
+    let store: Store
+    let node: Node
+    let logger: Logger
+    let onReady: @Sendable () async -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await waitForVersion()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await store.run() }
+                group.addTask {
+                    try await join()
+                    await onReady()
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        group.addTask { await node.run() }
+                        group.addTask { await tidy() }
+                        try await group.waitForAll()
+                    }
+                }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+    }
+
+    private func waitForVersion() async throws {
+        var reported = false
+        while !Task.isCancelled {
+            do {
+                let status = try await Database.withConnection(url) { connection in
+                    try await Migrator(migrations: Migrations.all).status(on: connection)
+                }
+                if let problem = Database.problem(with: status) { throw CommandFailure(problem) }
+                return
+            } catch let error as UnreachableDatabase {
+                if !reported {
+                    logger.error(
+                        "waiting for the database", metadata: ["error": "\(error)"])
+                }
+                reported = true
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+    }
+
+    private func join() async throws {
+        while true {
+            do {
+                try await node.start()
+                return
+            } catch {
+                guard case .store(.unavailable(let reason)) = error else {
+                    throw CommandFailure(error.description)
+                }
+                logger.error("the node cannot join yet", metadata: ["error": "\(reason)"])
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+    }
+
+    private func tidy() async {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: .seconds(Int64.random(in: 20...40)))
+                for (table, rows) in try await store.tidy() where rows > 0 {
+                    logger.debug(
+                        "removed what is over", metadata: ["table": "\(table)", "rows": "\(rows)"])
+                }
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.info("nothing was removed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+/// SIGHUP: the certificate and key are read again.
+struct ReloadService: Service {
+    let certificates: CertificateReload?
+    let logger: Logger
+
+    func run() async {
+        await cancelWhenGracefulShutdown {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) {
+                if let certificates {
+                    // What is wrong was logged; the pair before it is still served.
+                    _ = certificates.reload()
+                } else {
+                    logger.notice("SIGHUP: there is no certificate to read again")
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+"""What the tests share: a cluster for the session, an installation and a node for each module."""
+
+import os
+import signal
+
+import pytest
+
+from postgres import Cluster
+from support import BINARY, SEEN, Doornail
+
+TEST_SECONDS = 150
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", f"seconds(n): may take longer than {TEST_SECONDS} s")
+    if not BINARY.exists():
+        raise pytest.UsageError(f"{BINARY} does not exist: build it, or set DOORNAIL_BINARY")
+    # SIGTERM is an end in order too: the fixtures stop what they started.
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A test that hangs fails, and the rest goes on."""
+    marker = item.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker else TEST_SECONDS
+
+    def overdue(*_):
+        raise TimeoutError(f"the test took more than {seconds} s")
+
+    signal.signal(signal.SIGALRM, overdue)
+    signal.alarm(seconds)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The PostgreSQL of the session."""
+    made = Cluster()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_leaks():
+    """After all tests: no log has a secret, a token or credentials."""
+    yield
+    leaks = SEEN.leaks()
+    assert not leaks, "secrets or tokens in logs:\n" + "\n".join(leaks[:20])
+
+
+@pytest.fixture(scope="module")
+def doornail(cluster, tmp_path_factory, request):
+    """An installation on a migrated database of the module's own."""
+    name = request.module.__name__
+    made = Doornail(cluster, name, tmp_path_factory.mktemp(name))
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def node(doornail):
+    """A running server."""
+    return doornail.node()
+
+
+@pytest.fixture(scope="module")
+def other(doornail, node):
+    """A second one on the same database."""
+    return doornail.node()
+
+
+@pytest.fixture(scope="module")
+def client(doornail):
+    """A client with scopes."""
+    return doornail.client("photos", "--scope", "photos:read photos:write")
+
+
+@pytest.fixture(scope="module")
+def api(doornail):
+    """A resource server that is told about all tokens."""
+    return doornail.client("api", "--introspects", "any")

@@ -1,0 +1,375 @@
+"""Doornail as a process: its command line, its nodes, and what they wrote into their logs."""
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote_plus
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from postgres import dies_with_us, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("DOORNAIL_BINARY", ROOT / ".build/debug/doornail")).absolute()
+INACTIVE = {"active": False}
+
+
+class Seen:
+    """Every secret and token that the tests saw, to be sure at the end that no log has them."""
+
+    def __init__(self):
+        self.values = set()
+        self.logs = set()
+
+    def add(self, value):
+        if value:
+            self.values.add(value.removeprefix("dn_at_").removeprefix("dn_cs_"))
+
+    def leaks(self):
+        """The places in the logs that show a secret, a token or a Basic header."""
+        # Tokens are searched by their beginning: a log may cut a line, and the ends are many.
+        starts = {value[:24] for value in self.values}
+        pattern = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
+        shapes = re.compile(r"dn_[a-z]{2}_[A-Za-z0-9_-]{12,}|Basic [A-Za-z0-9+/=]{16,}")
+        found = []
+        for path in sorted(self.logs):
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                for run in pattern.findall(line):
+                    if any(run[i : i + 24] in starts for i in range(len(run) - 23)):
+                        found.append(f"{path}:{number}: {run[:12]}...")
+                found += [f"{path}:{number}: {m[:12]}..." for m in shapes.findall(line)]
+        return found
+
+
+SEEN = Seen()
+
+
+@dataclasses.dataclass(frozen=True)
+class Client:
+    """A registered client and its secret."""
+
+    id: str
+    secret: str | None
+
+    @property
+    def basic(self):
+        """An Authorization header (RFC 6749 §2.3.1)."""
+        pair = f"{quote_plus(self.id)}:{quote_plus(self.secret)}"
+        encoded = base64.b64encode(pair.encode()).decode()
+        SEEN.add(encoded)
+        return {"Authorization": f"Basic {encoded}"}
+
+    @property
+    def body(self):
+        """The same as parameters."""
+        return {"client_id": self.id, "client_secret": self.secret}
+
+
+class Doornail:
+    """One installation: a database, its secrets, its command line and its nodes."""
+
+    def __init__(self, cluster, database, folder, migrate=True):
+        self.cluster = cluster
+        self.database = cluster.create_database(database)
+        self.url = cluster.url(database)
+        self.folder = folder
+        self.nodes = []
+        self.secret = self.new_secret()
+        if migrate:
+            self.cli("migrate")
+
+    def environment(self, **extra):
+        """What a process gets: nothing of this one's own configuration."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "DATABASE_URL": self.url,
+            "DOORNAIL_SECRET": self.secret,
+            "DOORNAIL_ISSUER": "http://127.0.0.1:4444",
+        } | {name: value for name, value in extra.items() if value is not None}
+
+    def run(self, *arguments, stdin=None, timeout=40, env=None, drop=()):
+        """Runs a command to its end."""
+        environment = self.environment(**(env or {}))
+        for name in drop:
+            environment.pop(name, None)
+        done = subprocess.run(
+            [BINARY, *arguments],
+            env=environment,
+            cwd=self.folder,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        # What a command prints to standard error must not have a secret either.
+        log = self.folder / "commands.log"
+        with log.open("a") as file:
+            file.write(done.stderr)
+        SEEN.logs.add(log)
+        return done
+
+    def cli(self, *arguments, stdin=None, env=None):
+        """Runs a command with --json that must succeed, and reads what it printed."""
+        done = self.run(*arguments, "--json", stdin=stdin, env=env)
+        assert done.returncode == 0, f"{arguments}: {done.returncode} {done.stdout} {done.stderr}"
+        answer = json.loads(done.stdout)
+        if isinstance(answer, dict):
+            SEEN.add(answer.get("client_secret"))
+        return answer
+
+    def new_secret(self):
+        """A server secret, as `doornail secret` prints it."""
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        done = subprocess.run(
+            [BINARY, "secret"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=40,
+        )
+        assert done.returncode == 0, done.stderr
+        secret = done.stdout.strip()
+        SEEN.add(secret)
+        return secret
+
+    def client(self, name, *flags, grant="client_credentials"):
+        """Registers a client."""
+        grants = ["--grant", grant] if grant else []
+        made = self.cli("client", "create", "--id", name, "--name", name, *grants, *flags)
+        assert made["client_id"] == name
+        return Client(name, made.get("client_secret"))
+
+    def node(self, ready=True, path="", **env):
+        """Starts a server."""
+        node = Node(self, path, env)
+        self.nodes.append(node)
+        node.start(ready)
+        return node
+
+    def sql(self, statement, *values):
+        """Runs a statement as an operator would with psql, and returns its rows."""
+        with self.cluster.connect(self.database) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def stop(self):
+        """Stops all nodes; each must end in order."""
+        problems = []
+        for node in self.nodes:
+            try:
+                node.stop()
+            except AssertionError as error:
+                problems.append(str(error))
+        self.nodes = []
+        assert not problems, "\n".join(problems)
+
+
+class Node:
+    """One `doornail serve`."""
+
+    def __init__(self, doornail, path, env):
+        self.doornail = doornail
+        self.port = free_port()
+        self.admin_port = free_port()
+        self.root = f"http://127.0.0.1:{self.port}"
+        self.url = self.root + path
+        self.admin = f"http://127.0.0.1:{self.admin_port}"
+        self.environment = doornail.environment(
+            **(
+                {
+                    "DOORNAIL_ISSUER": self.url,
+                    "DOORNAIL_LISTEN": f"127.0.0.1:{self.port}",
+                    "DOORNAIL_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
+                }
+                | env
+            )
+        )
+        self.log = doornail.folder / f"node-{self.port}.log"
+        self.process = None
+        self._local = threading.local()
+
+    def start(self, ready=True):
+        """Starts the process, also again; its log is continued."""
+        SEEN.logs.add(self.log)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "serve"],
+                env=self.environment,
+                cwd=self.doornail.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=dies_with_us(signal.SIGKILL),
+            )
+        if ready:
+            self.wait_until_ready()
+
+    def wait_until_ready(self, timeout=20):
+        """Waits for 200 at /health/ready."""
+        self.wait_for("/health/ready", 200, timeout)
+
+    def wait_for(self, path, status, timeout=20):
+        """Waits until a path answers with a status."""
+        deadline = time.monotonic() + timeout
+        last = None
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"serve ended: {self.log_text()[-3000:]}"
+            with contextlib.suppress(requests.RequestException):
+                last = requests.get(self.root + path, timeout=6)
+                if last.status_code == status:
+                    return last
+            time.sleep(0.05)
+        raise AssertionError(
+            f"{path} did not answer {status} within {timeout} s: "
+            f"{last is not None and last.text} {self.log_text()[-3000:]}"
+        )
+
+    def stop(self, timeout=15):
+        """Stops the process in order: exit code 0, and no crash on the way."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"serve did not stop: {self.log_text()[-3000:]}") from None
+        self.process = None
+        assert code == 0, f"serve ended with {code}: {self.log_text()[-3000:]}"
+
+    def kill(self):
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def log_text(self):
+        return self.log.read_text(errors="replace")
+
+    @property
+    def session(self):
+        """A connection pool of the calling thread's own, without proxies."""
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+            self._local.session.trust_env = False
+        return self._local.session
+
+    def request(self, method, path, timeout=12, **arguments):
+        """Any request, on a kept connection; every answer must name its request."""
+        answer = self.session.request(
+            method, self.url + path, timeout=timeout, allow_redirects=False, **arguments
+        )
+        assert answer.headers.get("X-Request-ID"), f"{method} {path}: no X-Request-ID"
+        return answer
+
+    def post(self, path, data, client=None, headers=None, **arguments):
+        """A form request; every answer of these endpoints must forbid caching."""
+        # Also of an empty form, for which requests would not say what it is.
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = form | (client.basic if client else {}) | (headers or {})
+        answer = self.request("POST", path, data=data, headers=headers, **arguments)
+        assert answer.headers.get("Cache-Control") == "no-store", f"{path}: {answer.headers}"
+        assert answer.headers.get("Pragma") == "no-cache", f"{path}: {answer.headers}"
+        with contextlib.suppress(ValueError, AttributeError):
+            SEEN.add(answer.json().get("access_token"))
+        return answer
+
+    def token(self, client, **parameters):
+        """A new access token."""
+        answer = self.post("/token", {"grant_type": "client_credentials"} | parameters, client)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return answer.json()["access_token"]
+
+    def introspect(self, client, token):
+        """What a client is told about a token; the answer must be certain."""
+        answer = self.post("/introspect", {"token": token}, client)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        assert answer.headers["Content-Type"].partition(";")[0] == "application/json"
+        return answer.json()
+
+    def is_active(self, client, token):
+        """Whether a token is alive; if not, exactly that is said and nothing more."""
+        answer = self.introspect(client, token)
+        if answer.get("active") is True:
+            return True
+        assert answer == INACTIVE
+        return False
+
+    def revoke(self, client, token, **arguments):
+        """A request to end a token, whatever comes of it."""
+        return self.post("/revoke", {"token": token}, client, **arguments)
+
+    def end(self, client, token):
+        """Ends a token; it must succeed."""
+        answer = self.revoke(client, token)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        assert answer.content == b""
+
+    def metrics(self):
+        """The samples of /metrics: {(name, labels): value}."""
+        text = requests.get(self.admin + "/metrics", timeout=10).text
+        samples = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                samples[sample.name, frozenset(sample.labels.items())] = sample.value
+        return samples
+
+    def statements(self):
+        """How often each statement was executed so far."""
+        name = "doornail_postgres_statement_seconds_count"
+        return {
+            dict(labels)["statement"]: value
+            for (metric, labels), value in self.metrics().items()
+            if metric == name
+        }
+
+
+def in_parallel(count, work):
+    """Runs work(0) to work(count - 1) at once; their results in order."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+@contextlib.contextmanager
+def locked(doornail, tables="clients, revoked_tokens, secrets, nodes"):
+    """Nobody reads or writes these tables."""
+    with doornail.cluster.connect(doornail.database, autocommit=False) as connection:
+        connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+        yield connection
+        connection.rollback()
+
+
+def assert_error(answer, status, code):
+    """An error of the protocol: its status, its code, and a description that may be sent."""
+    assert answer.status_code == status, f"{answer.status_code} {answer.text}"
+    assert answer.headers["Content-Type"].partition(";")[0] == "application/json"
+    body = answer.json()
+    assert set(body) == {"error", "error_description"}, body
+    assert body["error"] == code, body
+    assert re.fullmatch(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+", body["error_description"]), body
+    if status == 401:
+        assert answer.headers["WWW-Authenticate"] == 'Basic realm="doornail", charset="UTF-8"'
+    if status in (429, 503):
+        assert re.fullmatch(r"[1-9][0-9]*", answer.headers["Retry-After"])
+
+
+def assert_unavailable(answer):
+    """503: nothing was decided, ask again."""
+    assert_error(answer, 503, "temporarily_unavailable")

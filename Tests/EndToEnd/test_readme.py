@@ -1,0 +1,86 @@
+"""The README's sixty seconds to a dead token, run as they stand."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import requests
+
+from postgres import dies_with_us
+from support import BINARY, ROOT, SEEN
+
+SECTION = "Sixty seconds to a dead token"
+
+
+def blocks():
+    """Every block marked `sh` of the section, in order."""
+    text = (ROOT / "README.md").read_text()
+    section = re.search(rf"^(#+) +{SECTION}.*?$(.*?)(?=^#+ |\Z)", text, re.M | re.S)
+    assert section, f"README.md has no section '{SECTION}'"
+    return re.findall(r"^```sh\n(.*?)^```$", section.group(2), re.M | re.S)
+
+
+@pytest.fixture
+def dev(tmp_path):
+    """`doornail dev` where it is by default, which is what the README's lines speak to."""
+    for port in (4444, 4445):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{port}/", timeout=2)
+    log = tmp_path / "dev.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [BINARY, "dev"],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=dies_with_us(signal.SIGTERM),
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+        )
+    try:
+        deadline = time.monotonic() + 60
+        while "http://127.0.0.1:4444" not in log.read_text():
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        ready = requests.get("http://127.0.0.1:4444/health/ready", timeout=10)
+        assert ready.status_code == 200, log.read_text()
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_sixty_seconds(dev, tmp_path):
+    found = blocks()
+    assert found, "the section has no block marked sh"
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "doornail").symlink_to(BINARY)
+    environment = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+    }
+    began = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(found)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    said = done.stdout + done.stderr
+    for token in re.findall(r"dn_(?:at|cs)_[A-Za-z0-9_-]+", said):
+        SEEN.add(token)
+    assert done.returncode == 0, said
+    assert time.monotonic() - began < 60
+    alive = said.find('"active":true')
+    dead = said.find('{"active":false}')
+    assert 0 <= alive < dead, said

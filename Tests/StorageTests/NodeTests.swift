@@ -1,0 +1,111 @@
+import Cluster
+import Logging
+import OAuth
+import Postgres
+import Storage
+import TestSupport
+import Testing
+
+/// Nodes, and which secrets they sign with.
+@Suite struct NodeTests {
+    static let a = "0123456789abcdef0123456789abcdef-a"
+    static let b = "0123456789abcdef0123456789abcdef-b"
+
+    private func node(_ fixture: StoreFixture, _ secrets: String) throws -> Node {
+        Node(
+            store: fixture.store, secrets: try ServerSecret.list(secrets), version: "test",
+            logger: TestDatabase.logger)
+    }
+
+    private func sealed(_ node: Node, _ client: Client) throws -> String {
+        let token = AccessToken(
+            id: StoreFixture.identifier(), keyID: try node.signingKeyID(),
+            subject: .client(client.id, epoch: client.epoch), issuedAt: UnixTime(seconds: 0),
+            expiresAt: UnixTime(seconds: .max), scope: .none, audience: [])
+        return try #require(try node.codec().seal(token)).value
+    }
+
+    @Test func beforeItJoinedItAnswersNothing() async throws {
+        try await StoreFixture.with { fixture in
+            let node = try node(fixture, Self.a)
+            #expect(throws: StoreError.self) { try node.codec() }
+            #expect(throws: StoreError.self) { try node.open("dn_at_AAAA") }
+            try await node.start()
+            #expect(try node.open("dn_at_AAAA") == nil)
+        }
+    }
+
+    /// A new secret signs only once every node lists it.
+    @Test func rotation() async throws {
+        try await StoreFixture.with { fixture in
+            let client = try await fixture.client()
+            let old = try node(fixture, Self.a)
+            try await old.start()
+            #expect(try old.signingKeyID() == 1)
+
+            let new = try node(fixture, Self.b + "," + Self.a)
+            try await new.start()
+            #expect(try new.signingKeyID() == 1)
+            #expect(try old.open(sealed(new, client))?.client == client.id)
+
+            await old.leave()
+            let again = try node(fixture, Self.b + "," + Self.a)
+            try await again.start()
+            #expect(try again.signingKeyID() == 2)
+            let token = try sealed(again, client)
+            #expect(try new.open(token)?.keyID == 2)
+        }
+    }
+
+    @Test func aNodeWithoutAnUnretiredSecretDoesNotStart() async throws {
+        try await StoreFixture.with { fixture in
+            try await node(fixture, Self.a + "," + Self.b).start()
+            let error = await #expect(throws: Node.StartError.self) {
+                try await node(fixture, Self.b).start()
+            }
+            #expect(error?.description.contains("(key id 1)") == true)
+            _ = try await fixture.store.retireSecret(1, because: StoreFixture.cause)
+            try await node(fixture, Self.b).start()
+            let retired = await #expect(throws: Node.StartError.self) {
+                try await node(fixture, Self.a).start()
+            }
+            #expect(retired?.description.contains("DOORNAIL_SECRET") == true)
+        }
+    }
+
+    @Test func manyThatStartAtOnceAgreeOnKeyIDs() async throws {
+        try await StoreFixture.with { fixture in
+            try await withThrowingTaskGroup(of: UInt8.self) { group in
+                for _ in 0..<6 {
+                    group.addTask {
+                        let node = try node(fixture, Self.a)
+                        try await node.start()
+                        return try node.signingKeyID()
+                    }
+                }
+                for try await keyID in group { #expect(keyID == 1) }
+            }
+            #expect(try await fixture.store.nodes().count == 6)
+        }
+    }
+
+    /// A row that nobody renews is removed, and its node joins again.
+    @Test func aNodeTakenForDeadJoinsAgain() async throws {
+        try await StoreFixture.with { fixture in
+            let node = try node(fixture, Self.a)
+            try await node.start()
+            try await fixture.sql("UPDATE nodes SET renewed_at = now() - interval '11 s'")
+            try await fixture.store.removeStaleNodes()
+            #expect(try await fixture.store.nodes().isEmpty)
+            let running = Task { await node.run() }
+            for _ in 0..<100 where try await fixture.store.nodes().isEmpty {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            #expect(try await fixture.store.nodes() == [[1]])
+            running.cancel()
+            await running.value
+            await node.leave()
+            #expect(try await fixture.store.nodes().isEmpty)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Foundation
+import Postgres
+import Storage
+import Testing
+
+@Suite struct SchemaTests {
+    /// The binary carries exactly what lies in migrations/.
+    @Test func migrationsAreTheFolder() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "migrations")
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            .filter { $0.hasSuffix(".sql") }.sorted()
+        #expect(files == Migrations.all.map { $0.name + ".sql" })
+        for migration in Migrations.all {
+            let text = try String(
+                contentsOf: folder.appending(path: migration.name + ".sql"), encoding: .utf8)
+            #expect(text == migration.sql)
+        }
+        #expect(Migrations.all.map(\.version) == Array(1...Migrations.all.count))
+    }
+
+    /// Each statement's types in Swift are those that the database gives it.
+    @Test func statementsFitTheDatabase() async throws {
+        try await StoreFixture.with { fixture in
+            let connection = try await PostgresConnection.open(
+                url: fixture.url, applicationName: "tests", statements: Statements.all,
+                deadline: .now + .seconds(10))
+            #expect(Set(Statements.all.map(\.name)).count == Statements.all.count)
+            for statement in Statements.all {
+                let (parameters, columns) = try await connection.describe(statement.name)
+                #expect(parameters == statement.parameterTypes, "\(statement.name)")
+                #expect(columns == statement.columnTypes, "\(statement.name)")
+            }
+            await connection.close()
+        }
+    }
+
+    /// What every request runs reads its rows by their keys, however large the tables are.
+    @Test func hotStatementsNeverScanATable() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.sql(
+                """
+                INSERT INTO clients (id, client_id, name, auth_method, secret_hash, grant_types)
+                SELECT gen_random_uuid(), 'client-' || n, 'x', 'any', sha256('x'), '{}'
+                FROM generate_series(1, 20000) AS n;
+                INSERT INTO revoked_tokens (id, client, expires_at, reason, actor)
+                SELECT gen_random_uuid(), gen_random_uuid(), now() + '1 hour', 'x', 'x'
+                FROM generate_series(1, 20000);
+                """)
+            try await fixture.sql("ANALYZE clients, revoked_tokens, secrets")
+            try await fixture.sql("SET plan_cache_mode = force_generic_plan")
+            let hot = [
+                "access_tokens_liveness": "'{}', '{}', '{}'", "clients_find": "'{}'",
+                "access_tokens_revoke": "'{}', '{}', '{}', '{}', '{}'",
+            ]
+            for statement in Statements.all {
+                guard let arguments = hot[statement.name] else { continue }
+                try await fixture.sql("PREPARE \(statement.name) AS \(statement.sql)")
+                let plan = try await fixture.connection.execute(
+                    Statement<StoreFixture.TextRow>(
+                        "explain", "EXPLAIN EXECUTE \(statement.name) (\(arguments))"),
+                    deadline: .now + .seconds(10)
+                ).map(\.text)
+                #expect(!plan.isEmpty)
+                for line in plan where line.contains("Seq Scan on") {
+                    // The table of secrets has a handful of rows, and never more than 255.
+                    #expect(line.contains("Seq Scan on secrets"), "\(statement.name): \(line)")
+                }
+            }
+        }
+    }
+}

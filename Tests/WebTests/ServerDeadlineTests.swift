@@ -1,0 +1,98 @@
+import NIOCore
+import Testing
+import Web
+
+/// Peers that are slow, idle or gone, with shortened times.
+@Suite struct ServerDeadlineTests {
+    static var short: HTTPLimits {
+        var limits = HTTPLimits()
+        limits.firstByte = .milliseconds(300)
+        limits.header = .milliseconds(300)
+        limits.body = .milliseconds(300)
+        limits.idle = .milliseconds(300)
+        limits.linger = .milliseconds(300)
+        return limits
+    }
+
+    static let head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n"
+    static let get = "GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    static func drip(_ text: String) -> [Step] {
+        text.flatMap { [Step.send(String($0)), .wait(milliseconds: 50)] }
+    }
+
+    struct Case: Sendable, CustomTestStringConvertible {
+        let name: String
+        let steps: [Step]
+        let statuses: [Int]
+
+        var testDescription: String { name }
+    }
+
+    static let cases: [Case] = [
+        .init(name: "says nothing", steps: [], statuses: []),
+        .init(name: "half a header", steps: [.send("GET /li")], statuses: [408]),
+        .init(name: "a byte at a time", steps: drip("GET /live HTTP"), statuses: [408]),
+        .init(name: "half a body", steps: [.send(head + "a=b")], statuses: [408]),
+        .init(
+            name: "a body byte at a time", steps: [.send(head)] + drip("a=bbbbbbbbbbb"),
+            statuses: [408]),
+        .init(name: "idle after an answer", steps: [.send(get)], statuses: [200]),
+        .init(
+            name: "half a header after an answer",
+            steps: [.send(get), .wait(milliseconds: 100), .send("GET /li")], statuses: [200, 408]),
+        .init(
+            name: "an answer slower than the idle time",
+            steps: [.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")], statuses: [200]),
+    ]
+
+    @Test(arguments: cases) func endsWhatIsSlow(_ test: Case) async throws {
+        try await TestServer.run(limits: Self.short) { server in
+            let reply = try await RawClient(port: server.port).talk(test.steps)
+            #expect(reply.statuses == test.statuses)
+            #expect(reply.ended || reply.wasReset)
+            #expect(reply.elapsed >= .milliseconds(280))
+            #expect(reply.elapsed < .seconds(3))
+        }
+    }
+
+    @Test func aHeaderOfBlanksIsNotBuffered() async throws {
+        try await TestServer.run { server in
+            var steps = [Step.send("GET / HTTP/1.1\r\nX:")]
+            for _ in 0..<8 {
+                steps += [.send(String(repeating: " ", count: 8192)), .wait(milliseconds: 20)]
+            }
+            let reply = try await RawClient(port: server.port).talk(steps)
+            #expect(reply.statuses == [431])
+        }
+    }
+
+    @Test func stoppingAnswersWhatWasAccepted() async throws {
+        try await TestServer.run { server in
+            let reply = try await RawClient(port: server.port).talk([
+                .send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n"),
+                .perform {
+                    try await server.gate.arrival()
+                    await server.stop()
+                    try await Task.sleep(for: .milliseconds(100))
+                    server.gate.open()
+                },
+            ])
+            #expect(reply.statuses == [200])
+            #expect(reply.ended)
+        }
+    }
+
+    @Test func stoppingAnswersWhatWasOnItsWay() async throws {
+        var limits = HTTPLimits()
+        limits.quiesce = .seconds(3)
+        try await TestServer.run(limits: limits) { server in
+            let reply = try await RawClient(port: server.port).talk([
+                .send(Self.get), .answers(1), .perform { await server.stop() },
+                .wait(milliseconds: 100), .send(Self.get),
+            ])
+            #expect(reply.statuses == [200, 200])
+            #expect(reply.ended)
+        }
+    }
+}
