@@ -29,10 +29,11 @@ package struct OAuthError: Error, Equatable, Sendable {
         self.retryAfterSeconds = retryAfterSeconds
     }
 
-    /// Replaces what an `error_description` may not contain (RFC 6749 §5.2).
+    /// Replaces what an `error_description` may not contain (RFC 6749 §5.2), and cuts what somebody
+    /// sent to be echoed.
     private static func printable(_ text: String) -> String {
         var scalars = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
+        for scalar in text.unicodeScalars.prefix(300) {
             switch scalar.value {
             case 0x20...0x21, 0x23...0x5B, 0x5D...0x7E: scalars.append(scalar)
             default: scalars.append(scalar == "\"" ? "'" : "?")

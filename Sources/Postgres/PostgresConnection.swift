@@ -93,11 +93,19 @@ package actor PostgresConnection {
 
     // MARK: Statements
 
+    /// Whether a statement that failed can be tried again safely, since nothing happened.
+    enum Retry: Sendable {
+        case never
+        /// Another connection does better.
+        case atOnce
+        /// Others were in the way, and need a moment to go on.
+        case afterAMoment
+    }
+
     /// What came of a statement, and what may be done next.
     struct Execution<Row: PostgresRow>: Sendable {
         var outcome: Result<[Row], PostgresError>
-        /// Nothing happened, and another connection or another try may do better.
-        var isRepeatable = false
+        var retry = Retry.never
         var isConnectionUsable = true
     }
 
@@ -120,7 +128,7 @@ package actor PostgresConnection {
         }
         if let failure {
             return Execution(
-                outcome: .failure(failure.error), isRepeatable: failure.isRepeatable,
+                outcome: .failure(failure.error), retry: failure.retry,
                 isConnectionUsable: link != nil)
         }
         do {
@@ -154,7 +162,7 @@ package actor PostgresConnection {
 
     private struct Failure {
         var error: PostgresError
-        var isRepeatable = false
+        var retry = Retry.never
     }
 
     /// Sends, and waits for the whole answer.
@@ -166,7 +174,7 @@ package actor PostgresConnection {
     ) -> (failure: Failure?, answer: Answer?) {
         guard let link = link.take() else {
             let error = PostgresError.unavailable("the connection is closed")
-            return (Failure(error: error, isRepeatable: true), nil)
+            return (Failure(error: error, retry: .atOnce), nil)
         }
         guard deadline > .now else {
             self.link = consume link
@@ -175,7 +183,7 @@ package actor PostgresConnection {
         guard link.isAlive() else {
             let reason = link.notices.farewell?.message ?? link.errorMessage
             return (
-                Failure(error: .unavailable("not sent: \(reason)"), isRepeatable: true), nil
+                Failure(error: .unavailable("not sent: \(reason)"), retry: .atOnce), nil
             )
         }
         link.notices.reset()
@@ -202,13 +210,12 @@ package actor PostgresConnection {
         if let refusal {
             let isStale = SQLState.isStale(refusal.sqlState)
             if !refusal.isFatal, !isStale || link.isInTransaction { self.link = consume link }
-            return (
-                Failure(
-                    error: PostgresError(refusal),
-                    isRepeatable: !refusal.isFatal
-                        && (isStale || SQLState.isRollbackToRepeat(refusal.sqlState))),
-                nil
-            )
+            var failure = Failure(error: PostgresError(refusal))
+            if !refusal.isFatal {
+                if isStale { failure.retry = .atOnce }
+                if SQLState.isRollbackToRepeat(refusal.sqlState) { failure.retry = .afterAMoment }
+            }
+            return (failure, nil)
         }
         // A warning in an open transaction is about no commit.
         if let doubt = link.notices.doubt, !link.isInTransaction {

@@ -87,7 +87,7 @@ package final class PostgresPool: Sendable {
         var triesLeft = configuration.size + 3
         while true {
             let error: PostgresError
-            let isRepeatable: Bool
+            let retry: PostgresConnection.Retry
             do {
                 let pooled = try await acquire(until: deadline)
                 let start = ContinuousClock.now
@@ -100,15 +100,19 @@ package final class PostgresPool: Sendable {
                 case .success(let rows): return rows
                 case .failure(let failure): error = failure
                 }
-                isRepeatable = execution.isRepeatable
+                retry = execution.retry
             } catch let failure {
                 error = failure
-                isRepeatable = false
+                retry = .never
             }
             triesLeft -= 1
-            guard isRepeatable, triesLeft > 0, .now < deadline else {
+            guard retry != .never, triesLeft > 0, .now < deadline else {
                 metrics.count(error)
                 throw error.named(statement.name)
+            }
+            if retry == .afterAMoment {
+                // The winner of a deadlock has to get its lock before the loser asks again.
+                try? await Task.sleep(for: .milliseconds(Int.random(in: 5...30)))
             }
         }
     }

@@ -107,22 +107,33 @@ struct Backend: Service {
     let onReady: @Sendable () async -> Void
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            try await waitForVersion()
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await store.run() }
-                group.addTask {
-                    try await join()
-                    await onReady()
-                    try await withThrowingTaskGroup(of: Void.self) { group in
-                        group.addTask { await node.run() }
-                        group.addTask { await tidy() }
-                        try await group.waitForAll()
-                    }
+        do {
+            try await cancelWhenGracefulShutdown { try await waitForVersion() }
+        } catch is CancellationError {
+            return
+        }
+        // The pool outlives the node's work, so that the node can take its leave.
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await store.run() }
+            group.addTask {
+                do {
+                    try await cancelWhenGracefulShutdown { try await work() }
+                } catch is CancellationError {
+                    // It was told to stop before it had joined.
                 }
-                try await group.next()
-                group.cancelAll()
+                await node.leave()
             }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func work() async throws {
+        try await join()
+        await onReady()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await node.run() }
+            group.addTask { await tidy() }
         }
     }
 

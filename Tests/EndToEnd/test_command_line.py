@@ -412,7 +412,7 @@ def test_check_and_serve_say_what_is_wrong(doornail, variable, value):
     assert name in said.replace("DATABASE_URL", "database").replace("SECRET", "secret"), said
     if value == "postgresql://doornail@127.0.0.1:1/none":
         return
-    serve = doornail.run("serve", timeout=20, **arguments)
+    serve = doornail.run("serve", timeout=8, **arguments)
     assert serve.returncode in (1, 2), serve.stderr
     told = serve.stderr.replace("DATABASE_URL", "database").replace("SECRET", "secret")
     assert name in told, told

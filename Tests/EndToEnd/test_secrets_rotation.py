@@ -26,6 +26,7 @@ def rotating(cluster, tmp_path, request):
     made.both = f"{made.second},{made.first}"
     # The first secret is made known alone, so that it has the key id 1.
     made.node().stop()
+    made.nodes.clear()
     made.photos = made.client("photos")
     made.api = made.client("api", "--introspects", "any")
     yield made

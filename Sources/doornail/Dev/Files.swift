@@ -67,16 +67,17 @@ enum Files {
 
     /// The user who owns a file or folder.
     static func owner(of path: String) -> uid_t? {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return nil }
-        return status.st_uid
+        attributes(of: path)[.ownerAccountID].flatMap { $0 as? NSNumber }?.uint32Value
     }
 
     /// The size of a file in bytes; 0 where there is none.
     static func size(of path: String) -> Int {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return 0 }
-        return Int(status.st_size)
+        attributes(of: path)[.size].flatMap { $0 as? NSNumber }?.intValue ?? 0
+    }
+
+    /// What the system knows of a file; nothing where there is none.
+    private static func attributes(of path: String) -> [FileAttributeKey: Any] {
+        (try? FileManager.default.attributesOfItem(atPath: path)) ?? [:]
     }
 
     /// Gives a finished file or folder its name, all at once.
