@@ -130,25 +130,22 @@ package final class Node: Sendable {
 
     /// What seals and opens tokens; unavailable until the node has joined.
     package func codec() throws(StoreError) -> TokenCodec {
-        guard let view = view.withLock({ $0 }) else {
-            throw .unavailable("this node has not joined the others yet")
-        }
-        return view.codec
+        try current().codec
     }
 
-    /// The key id that new tokens are signed under.
-    package func signingKeyID() throws(StoreError) -> UInt8 {
-        guard let view = view.withLock({ $0 }) else {
-            throw .unavailable("this node has not joined the others yet")
+    /// The key id that a new token is signed under.
+    /// - Parameter unretired: the key ids that are not retired, as they were read with what the
+    ///   token rests on, so that no token is born dead.
+    package func signingKeyID(unretired: Set<UInt8>) throws(StoreError) -> UInt8 {
+        guard let keyID = try current().ring.signers.first(where: unretired.contains) else {
+            throw .unavailable("this node has no secret that every node holds and none retired")
         }
-        return view.ring.signing
+        return keyID
     }
 
     /// Opens what was presented as a token: an access token or a forgery, never a guess.
     package func open(_ text: String) throws(StoreError) -> AccessToken? {
-        guard let view = view.withLock({ $0 }) else {
-            throw .unavailable("this node has not joined the others yet")
-        }
+        let view = try current()
         switch view.codec.open(text) {
         case .access(let token): return token
         case .forged: return nil
@@ -162,6 +159,13 @@ package final class Node: Sendable {
                 "the token is under secret \(keyID), which this node lacks: "
                     + "start it with all secrets that are not retired")
         }
+    }
+
+    private func current() throws(StoreError) -> View {
+        guard let view = view.withLock({ $0 }) else {
+            throw .unavailable("this node has not joined the others yet")
+        }
+        return view
     }
 
     private var held: Set<UInt8> { view.withLock { $0?.ring.held } ?? [] }
@@ -183,10 +187,10 @@ package final class Node: Sendable {
                 defer { view = new }
                 return view
             }
-            if let old, old.ring.signing != ring.signing {
+            if let old, old.ring.signers != ring.signers {
                 logger.notice(
                     "new tokens are signed under another secret",
-                    metadata: ["key_id": "\(ring.signing)"])
+                    metadata: ["key_ids": "\(ring.signers)"])
             }
             if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
                 logger.warning(

@@ -4,7 +4,7 @@ import CLibPQ
 ///
 /// libpq's asynchronous connect has no time limit for a single host, so a host that swallows
 /// packets would hide the others behind it: each is tried by itself, within its share of the time.
-struct ConnectionSettings: Sendable {
+package struct ConnectionSettings: Sendable {
     typealias Parameters = [(name: String, value: String)]
 
     let applicationName: String
@@ -37,6 +37,16 @@ struct ConnectionSettings: Sendable {
                     ? (list.name, String(list.values[0]))
                     : index < list.values.count ? (list.name, String(list.values[index])) : nil
             }
+        }
+    }
+
+    /// What is wrong with a URL itself; nil where libpq can read it. It never echoes a password.
+    package static func problem(with url: String) -> String? {
+        do {
+            _ = try ConnectionSettings(url: url, applicationName: "")
+            return nil
+        } catch {
+            return error.description
         }
     }
 

@@ -5,14 +5,18 @@ import Postgres
 package struct ClientRead: Sendable {
     package let client: Client?
     package let readAt: UnixTime
+    /// The key ids that are not retired, at the same moment.
+    package let unretiredKeyIDs: Set<UInt8>
 }
 
 /// Reads clients by the id that they present.
 enum Clients {
     struct ClientRow: PostgresRow {
+        let unretiredKeyIDs: [Int16]
         let client: Client?
 
         init(_ cells: inout Cells) throws(PostgresError) {
+            unretiredKeyIDs = try cells.next()
             let id: PostgresUUID? = try cells.next()
             let clientID: String? = try cells.next()
             let method: String? = try cells.next()
@@ -48,6 +52,7 @@ enum Clients {
         """
         WITH \(Primary.expression)
         SELECT \(Primary.columns),
+               ARRAY(SELECT key_id FROM secrets WHERE retired_at IS NULL),
                clients.id, clients.client_id, clients.auth_method, clients.secret_hash,
                clients.previous_secret_hash, clients.grant_types, clients.scope,
                clients.audiences, clients.introspects, clients.revokes, clients.epoch,
@@ -67,7 +72,11 @@ enum Clients {
             throw .undecodable("\(find.name): \(rows.count) rows for \(clientIDs.count) clients")
         }
         try Store.check(first.primary, by: primary)
-        return rows.map { ClientRead(client: $0.row.client, readAt: $0.primary.time) }
+        let unretired = Set(first.row.unretiredKeyIDs.map { UInt8(clamping: $0) })
+        return rows.map {
+            ClientRead(
+                client: $0.row.client, readAt: $0.primary.time, unretiredKeyIDs: unretired)
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import Cluster
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -9,11 +10,15 @@ import Storage
 struct FormRequest {
     let form: Form
     let client: AuthenticatedClient
+    /// The key ids that were not retired when the client was read.
+    let unretiredKeyIDs: Set<UInt8>
 
     /// Reads the body and checks who sent it.
     init(
         _ request: Request, _ context: DoornailContext, _ services: Services
     ) async throws {
+        // Until the node has joined, nothing can be answered, and nothing is worth waiting for.
+        _ = try services.node.codec()
         guard Form.isForm(contentType: request.headers[.contentType]) else {
             throw HTTPRefusal(
                 .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
@@ -26,16 +31,17 @@ struct FormRequest {
                 .contentTooLarge, "the body is larger than \(Limits.bodyBytes) bytes")
         }
         form = try Form(parsing: body.readableBytesView)
-        client = try await FormRequest.authenticate(
-            PresentedCredentials(
-                authorization: request.headers[values: .authorization], form: form),
-            context, services)
+        let credentials = try PresentedCredentials(
+            authorization: request.headers[values: .authorization], form: form)
+        let read = try await services.store.client(credentials.clientID)
+        unretiredKeyIDs = read.unretiredKeyIDs
+        client = try await FormRequest.authenticate(credentials, read, context, services)
     }
 
     private static func authenticate(
-        _ credentials: PresentedCredentials, _ context: DoornailContext, _ services: Services
+        _ credentials: PresentedCredentials, _ read: ClientRead, _ context: DoornailContext,
+        _ services: Services
     ) async throws -> AuthenticatedClient {
-        let read = try await services.store.client(credentials.clientID)
         // Only an id that exists is logged: anything else may be a secret in the wrong place.
         context.log.clientID = read.client?.clientID
         do {

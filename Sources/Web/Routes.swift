@@ -44,7 +44,12 @@ package enum Route: String, CaseIterable, Sendable {
         router.middlewares.add(RequestIDMiddleware())
         router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
         // Errors are made into answers first, so that these too say which origins may read them.
-        router.middlewares.add(MethodMiddleware(issuerPath: paths))
+        router.middlewares.add(
+            MethodMiddleware(
+                Dictionary(
+                    uniqueKeysWithValues: allCases.map {
+                        ($0.path(for: paths), MethodMiddleware.Rule($0))
+                    })))
         router.middlewares.add(ErrorMiddleware())
         for route in allCases {
             let path = RouterPath(route.path(for: paths))
@@ -71,16 +76,25 @@ package enum Route: String, CaseIterable, Sendable {
         let router = Router(context: DoornailContext.self)
         router.middlewares.add(RequestIDMiddleware())
         router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
+        router.middlewares.add(
+            MethodMiddleware([
+                "/metrics": MethodMiddleware.Rule(methods: [.get]),
+                Route.live.rawValue: MethodMiddleware.Rule(.live),
+                Route.ready.rawValue: MethodMiddleware.Rule(.ready),
+            ]))
         router.middlewares.add(ErrorMiddleware())
         router.get("/metrics") { _, _ in
-            var headers = HTTPFields()
-            headers[.contentType] = "text/plain; version=0.0.4; charset=utf-8"
-            return Response(
-                status: .ok, headers: headers,
+            Response(
+                status: .ok,
+                headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: metrics())))
         }
-        router.get(RouterPath(Route.live.rawValue), use: HealthEndpoint.live)
-        router.get(RouterPath(Route.ready.rawValue), use: HealthEndpoint(services).ready)
+        for method in Route.live.methods {
+            router.on(RouterPath(Route.live.rawValue), method: method, use: HealthEndpoint.live)
+            router.on(
+                RouterPath(Route.ready.rawValue), method: method,
+                use: HealthEndpoint(services).ready)
+        }
         return router
     }
 }

@@ -19,6 +19,14 @@ enum Console {
         FileHandle.standardError.write(Data("doornail: \(text)\n".utf8))
     }
 
+    /// A text without the tokens and secrets that somebody gave as arguments by mistake.
+    static func withoutTokens(_ text: String) -> String {
+        let cleaned = text.replacing(/dn_[a-z]+_[A-Za-z0-9_=-]*/, with: "dn_***")
+        return cleaned == text
+            ? text
+            : cleaned + "\n  A token or secret comes by standard input, never as an argument."
+    }
+
     /// Text for people, at once, also where standard output is a pipe.
     static func print(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))

@@ -21,7 +21,7 @@ struct Database: Sendable {
 
     /// Runs a command's work with the database open.
     static func with<Result: Sendable>(
-        _ options: DatabaseOptions, connections: Int = 2,
+        _ options: DatabaseOptions, connections: Int = 2, checkingSecrets: Bool = true,
         _ work: @escaping @Sendable (Database, Settings) async throws -> Result
     ) async throws -> Result {
         let settings = try await loadSettings(options)
@@ -43,13 +43,30 @@ struct Database: Sendable {
                 return nil
             }
             group.addTask {
-                try await explaining(store) { try await work(database, settings) }
+                try await explaining(store) {
+                    if checkingSecrets { try await requireSecrets(settings, store) }
+                    return try await work(database, settings)
+                }
             }
             defer { group.cancelAll() }
             while let result = try await group.next() {
                 if let result { return result }
             }
             throw CommandFailure("the connection to the database ended")
+        }
+    }
+
+    /// That secrets which are given are those of this database: a command with another node's
+    /// configuration is refused before it does anything. Without any, commands that need none work.
+    private static func requireSecrets(_ settings: Settings, _ store: Store) async throws {
+        guard settings[.secret] != nil || settings[.secretFile] != nil else { return }
+        do {
+            let known = try await store.secrets().map(\.known)
+            if !known.isEmpty {
+                _ = try SecretRules.unknown(secrets: settings.secrets(), known: known)
+            }
+        } catch let refusal as SecretRules.Refusal {
+            throw CommandFailure(Node.StartError.secrets(refusal).description)
         }
     }
 

@@ -7,11 +7,15 @@ struct Doornail: AsyncParsableCommand {
         commandName: "doornail",
         abstract: "An OAuth 2.0 authorization server whose logouts are true.",
         discussion: """
-            To try it, with nothing set up:   doornail dev
-            In production:                    doornail migrate, then doornail serve
+            To try it, with nothing set up:
+              doornail dev
 
-            Settings come from flags, then the environment, then a JSON file (--config). The
-            important ones: DATABASE_URL, DOORNAIL_ISSUER, DOORNAIL_SECRET (or
+            In production:
+              doornail migrate
+              doornail serve
+
+            Settings come from flags, then the environment, then a JSON file (--config).
+            The important ones: DATABASE_URL, DOORNAIL_ISSUER, DOORNAIL_SECRET (or
             DOORNAIL_SECRET_FILE). 'doornail check' examines them.
 
             Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -43,7 +47,7 @@ enum Main {
             Console.error(failure.description)
             exit(1)
         } catch {
-            let text = Doornail.fullMessage(for: error)
+            let text = Console.withoutTokens(Doornail.fullMessage(for: error))
             switch Doornail.exitCode(for: error) {
             case .success:
                 // Help, or the version: what was asked for.

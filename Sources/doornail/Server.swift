@@ -39,7 +39,7 @@ struct Server {
 
         let address = try settings.listen()
         let admin = try settings.adminListen()
-        let certificates = try settings.tlsFiles().map { try CertificateReload($0, logger: logger) }
+        let certificates = try settings.certificates(logger: logger)
         if certificates == nil, !address.isLoopback {
             logger.warning(
                 "plain HTTP on an address that others reach: TLS must end in front of it",

@@ -14,7 +14,7 @@ enum Fixture {
     ) throws -> KeyRing {
         KeyRing(
             keys: try secrets.map { KeyRing.Key(id: $0.0, secret: try ServerSecret($0.1)) },
-            signing: secrets[0].0, lacking: lacking)
+            signers: [secrets[0].0], lacking: lacking)
     }
 
     static func token(

@@ -15,8 +15,8 @@ package struct KeyRing: Sendable {
         }
     }
 
-    /// The key id that new tokens are signed under.
-    package let signing: UInt8
+    /// The key ids that new tokens may be signed under, the preferred one first.
+    package let signers: [UInt8]
     /// Key ids that the database knows, that are not retired, and whose secret this node lacks.
     package let lacking: Set<UInt8>
     /// The key ids whose secrets this node has.
@@ -24,8 +24,8 @@ package struct KeyRing: Sendable {
 
     private let accessTokenKeys: [SymmetricKey?]
 
-    package init(keys: [Key], signing: UInt8, lacking: Set<UInt8>) {
-        self.signing = signing
+    package init(keys: [Key], signers: [UInt8], lacking: Set<UInt8>) {
+        self.signers = signers
         self.lacking = lacking
         self.held = Set(keys.map(\.id))
         var table = [SymmetricKey?](repeating: nil, count: 256)
@@ -82,10 +82,11 @@ package enum SecretRules {
             if !row.isRetired { candidates.append(row.keyID) }
         }
         guard let last = candidates.last else { throw .allRetired }
-        let signing = candidates.first { id in nodes.allSatisfy { $0.contains(id) } } ?? last
+        let everywhere = candidates.filter { id in nodes.allSatisfy { $0.contains(id) } }
         let unretired = Set(known.filter { !$0.isRetired }.map(\.keyID))
         return KeyRing(
-            keys: keys, signing: signing, lacking: unretired.subtracting(keys.map(\.id)))
+            keys: keys, signers: everywhere.isEmpty ? [last] : everywhere,
+            lacking: unretired.subtracting(keys.map(\.id)))
     }
 
     /// The given secrets that the database does not know yet, or a refusal where an unretired one

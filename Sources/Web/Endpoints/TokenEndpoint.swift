@@ -30,7 +30,7 @@ struct TokenEndpoint: Sendable {
         let token = grant.token(
             for: sent.client,
             id: Identifier(milliseconds: now &* 1000, using: &random),
-            keyID: try services.node.signingKeyID(),
+            keyID: try services.node.signingKeyID(unretired: sent.unretiredKeyIDs),
             lifetimeSeconds: services.accessTokenSeconds)
         guard let sealed = try services.node.codec().seal(token) else {
             throw StoreError.unavailable("the signing secret changed; ask again")

@@ -6,45 +6,60 @@ import Hummingbird
 struct MethodMiddleware: RouterMiddleware {
     typealias Context = DoornailContext
 
-    private let routes: [String: Route]
+    /// What a path allows.
+    struct Rule {
+        let methods: [HTTPRequest.Method]
+        let allowsAnyOrigin: Bool
 
-    init(issuerPath: String) {
-        routes = Dictionary(
-            uniqueKeysWithValues: Route.allCases.map { ($0.path(for: issuerPath), $0) })
+        init(methods: [HTTPRequest.Method]) {
+            self.methods = methods
+            allowsAnyOrigin = false
+        }
+
+        init(_ route: Route) {
+            methods = route.methods
+            allowsAnyOrigin = route.allowsAnyOrigin
+        }
+    }
+
+    private let rules: [String: Rule]
+
+    init(_ rules: [String: Rule]) {
+        self.rules = rules
     }
 
     func handle(
         _ request: Request, context: DoornailContext,
         next: @concurrent (Request, DoornailContext) async throws -> Response
     ) async throws -> Response {
-        guard let route = routes[request.uri.path] else {
+        guard let rule = rules[request.uri.path] else {
             return try await next(request, context)
         }
-        if request.method == .options, route.allowsAnyOrigin {
-            return Answer.empty(status: .noContent, headers: preflight(route))
+        if request.method == .options, rule.allowsAnyOrigin {
+            return Answer.empty(status: .noContent, headers: preflight(rule))
         }
-        guard route.methods.contains(request.method) else {
+        guard rule.methods.contains(request.method) else {
             context.log.outcome = "refused"
             return Answer.error(
                 "invalid_request", "this path does not have the method \(request.method.rawValue)",
-                status: .methodNotAllowed, headers: [.allow: allowed(route)])
+                status: .methodNotAllowed, headers: [.allow: allowed(rule)])
         }
         var response = try await next(request, context)
-        if route.allowsAnyOrigin {
+        if rule.allowsAnyOrigin {
             response.headers[.accessControlAllowOrigin] = "*"
         }
         return response
     }
 
-    private func allowed(_ route: Route) -> String {
-        (route.methods + (route.allowsAnyOrigin ? [.options] : [])).map(\.rawValue)
+    private func allowed(_ rule: Rule) -> String {
+        (rule.methods + (rule.allowsAnyOrigin ? [.options] : [])).map(\.rawValue)
             .joined(separator: ", ")
     }
 
-    private func preflight(_ route: Route) -> HTTPFields {
+    private func preflight(_ rule: Rule) -> HTTPFields {
         [
             .accessControlAllowOrigin: "*",
-            .accessControlAllowMethods: route.methods.map(\.rawValue).joined(separator: ", "),
+            .accessControlAllowMethods: rule.methods.map(\.rawValue).joined(separator: ", "),
             .accessControlAllowHeaders: "Authorization, Content-Type",
             .accessControlMaxAge: "86400",
         ]

@@ -1,15 +1,16 @@
 package import NIOCore
+import OAuth
 
 /// The sizes and times that one HTTP connection may take.
 ///
 /// One struct, so that a test can shorten them and a reader finds them all in one place.
 package struct HTTPLimits: Sendable, Equatable {
     /// Bytes of the request line's target, field names and field values together (RFC 6585 §5).
-    package var headerBytes = 16 * 1024
+    package var headerBytes = Limits.headerBytes
     /// Fields in one header.
     package var headerFields = 100
     /// Bytes of a body, without its framing.
-    package var bodyBytes = 64 * 1024
+    package var bodyBytes = Limits.bodyBytes
     /// From accepting a connection, TLS handshake included, to the first byte of a request.
     package var firstByte: TimeAmount = .seconds(10)
     /// From the first byte of a header to its end.

@@ -1,4 +1,5 @@
 package import Hummingbird
+import OAuth
 
 /// What the middleware and the endpoint know of one request.
 package struct DoornailContext: RequestContext {
@@ -22,7 +23,7 @@ package struct DoornailContext: RequestContext {
     }
 
     /// Larger bodies never get here; see ``HTTPLimits``.
-    package var maxUploadSize: Int { 64 * 1024 }
+    package var maxUploadSize: Int { Limits.bodyBytes }
 
     /// Hides Hummingbird's, which traps where the logger lacks its own key for it.
     package var id: String { requestID }

@@ -8,7 +8,7 @@ struct IntrospectCommand: AsyncParsableCommand {
         commandName: "introspect",
         abstract: "Say whether a token, read from standard input, is alive.",
         discussion: """
-              echo "$TOKEN" | doornail introspect --explain
+            echo "$TOKEN" | doornail introspect --explain
             """)
 
     @Flag(help: "Also say why a token is dead.")
@@ -20,14 +20,32 @@ struct IntrospectCommand: AsyncParsableCommand {
     struct Answer: Encodable {
         var active: Bool
         var why: String?
+        var token_type: String?
         var token_use: String?
         var client_id: String?
+        var sub: String?
         var scope: String?
-        var aud: [String]?
-        var iat: Int64?
+        var iss: String?
+        var aud: Audience?
         var exp: Int64?
+        var iat: Int64?
+        var nbf: Int64?
         var jti: String?
         var key_id: Int?
+    }
+
+    /// One audience as a string, several as a list, as `/introspect` has it.
+    struct Audience: Encodable {
+        let uris: [String]
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            if uris.count == 1 {
+                try container.encode(uris[0])
+            } else {
+                try container.encode(uris)
+            }
+        }
     }
 
     func run() async throws {
@@ -54,14 +72,18 @@ struct IntrospectCommand: AsyncParsableCommand {
         }
         let state = try await store.liveness(of: token)
         let liveness = Liveness.of(token, in: state)
-        if case .dead(let cause) = liveness, !explain { _ = cause; return Answer(active: false) }
+        if liveness != .alive, !explain { return Answer(active: false) }
         var answer = Answer(active: liveness == .alive)
         if case .dead(let cause) = liveness { answer.why = cause.rawValue }
+        answer.token_type = "Bearer"
         answer.token_use = "access_token"
         answer.client_id = state.client?.clientID
+        answer.sub = state.client?.clientID
+        answer.iss = settings[.issuer]
         answer.scope = token.scope.isEmpty ? nil : token.scope.description
-        answer.aud = token.audience.isEmpty ? nil : token.audience
+        answer.aud = token.audience.isEmpty ? nil : Audience(uris: token.audience)
         answer.iat = token.issuedAt.seconds
+        answer.nbf = token.issuedAt.seconds
         answer.exp = token.expiresAt.seconds
         answer.jti = token.id.description
         answer.key_id = Int(token.keyID)
@@ -72,7 +94,7 @@ struct IntrospectCommand: AsyncParsableCommand {
         print(answer.active ? "active" : "not active" + (answer.why.map { ": \($0)" } ?? ""))
         let rows: [(String, String?)] = [
             ("client", answer.client_id), ("scope", answer.scope),
-            ("audience", answer.aud?.joined(separator: " ")),
+            ("audience", answer.aud?.uris.joined(separator: " ")),
             ("issued", answer.iat.map { UnixTime(seconds: $0).text }),
             ("expires", answer.exp.map { UnixTime(seconds: $0).text }), ("id", answer.jti),
             ("secret", answer.key_id.map(String.init)),

@@ -8,9 +8,9 @@ struct MigrateCommand: AsyncParsableCommand {
         commandName: "migrate",
         abstract: "Bring the database up to date.",
         discussion: """
-            Migrations are plain SQL and only go forward. Any number of these may run at once. The
-            role that migrates owns the tables; the role that serves needs no more than to read and
-            write them (docs/operating.md).
+            Migrations are plain SQL and only go forward. Any number of these may run at
+            once. The role that migrates owns the tables; the role that serves needs no
+            more than to read and write them (docs/operating.md).
             """)
 
     @Flag(help: "Only show what is applied and what is pending.")

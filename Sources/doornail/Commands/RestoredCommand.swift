@@ -8,9 +8,10 @@ struct RestoredCommand: AsyncParsableCommand {
         commandName: "restored",
         abstract: "After a restore of the database: end every login and token there is.",
         discussion: """
-            A backup does not know what was revoked after it was made, so after a restore dead
-            tokens would be alive again. Stop all nodes, restore, run this, start the nodes.
-            It ends everything that was ever issued; people log in again.
+            A backup does not know what was revoked after it was made, so after a
+            restore dead tokens would be alive again. Stop all nodes, restore, run this,
+            start the nodes. It ends everything that was ever issued; people log in
+            again.
             """)
 
     @OptionGroup var database: DatabaseOptions

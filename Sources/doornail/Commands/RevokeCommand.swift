@@ -55,13 +55,13 @@ struct RevokeCommand: AsyncParsableCommand {
             abstract: "End everything that was issued to a client; it may get new tokens.")
 
         @Argument(help: "The client's id.")
-        var id: String
+        var name: Name
 
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let (id, json) = (id, output.json)
+            let (id, json) = (name.text, output.json)
             try await Database.with(database) { database, _ in
                 let receipt = try await database.revoker.end(
                     .client(id), because: Cause(reason: "revoked", actor: Console.actor))

@@ -6,11 +6,13 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run the server.",
         discussion: """
-            It needs DATABASE_URL, DOORNAIL_ISSUER and DOORNAIL_SECRET, and a database that
-            'doornail migrate' has brought up to date; 'doornail check' examines all of it. While
-            the database is away it answers 503, and goes on by itself once it is back.
+            It needs DATABASE_URL, DOORNAIL_ISSUER and DOORNAIL_SECRET, and a database
+            that 'doornail migrate' has brought up to date; 'doornail check' examines
+            all of it. While the database is away it answers 503, and goes on by itself
+            once it is back.
 
             SIGTERM or Ctrl-C: answers what it has accepted, then stops.
+
             SIGHUP: reads the TLS certificate and key again.
             """)
 
@@ -23,6 +25,8 @@ struct ServeCommand: AsyncParsableCommand {
         guard problems.isEmpty else {
             throw CommandFailure(problems.joined(separator: "\ndoornail: "))
         }
+        try await settings.listen().requireFree(.listen)
+        try await settings.adminListen().requireFree(.adminListen)
         let logger = try Database.makeLogger(settings, format: .json)
         try await Server(settings, logger: logger).run()
     }

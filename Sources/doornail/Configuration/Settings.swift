@@ -2,6 +2,7 @@ import Configuration
 import Foundation
 import Logging
 import OAuth
+import Postgres
 import SystemPackage
 import Web
 
@@ -99,6 +100,9 @@ struct Settings: Sendable {
                     + "postgresql://doornail@db.example.com/doornail, "
                     + "or try everything with 'doornail dev'")
         }
+        if let problem = ConnectionSettings.problem(with: url) {
+            throw Invalid(description: "DATABASE_URL: \(problem)")
+        }
         return url
     }
 
@@ -147,11 +151,17 @@ struct Settings: Sendable {
         }
     }
 
-    /// The certificate's and the key's file; nil for plain HTTP.
-    func tlsFiles() throws -> TLSFiles? {
+    /// The certificate and key to serve, read from their files; nil for plain HTTP.
+    func certificates(logger: Logger) throws -> CertificateReload? {
         switch (self[.tlsCertificate], self[.tlsKey]) {
-        case (nil, nil): nil
-        case (let certificate?, let key?): TLSFiles(certificate: certificate, key: key)
+        case (nil, nil): return nil
+        case (let certificate?, let key?):
+            do {
+                return try CertificateReload(
+                    TLSFiles(certificate: certificate, key: key), logger: logger)
+            } catch {
+                throw invalid(.tlsCertificate, "and \(Setting.tlsKey.rawValue): \(error)")
+            }
         case (_?, nil):
             throw invalid(.tlsKey, "is missing: a certificate is given, and no key")
         case (nil, _?):
@@ -229,7 +239,11 @@ struct Settings: Sendable {
         let checks: [() throws -> Void] = [
             { _ = try databaseURL() }, { _ = try secrets() },
             { if serving || self[.issuer] != nil { _ = try issuer() } },
-            { _ = try listen() }, { _ = try adminListen() }, { _ = try tlsFiles() },
+            { _ = try listen() }, { _ = try adminListen() },
+            {
+                _ = try certificates(
+                    logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
+            },
             { _ = try trustedProxies() }, { _ = try accessTokenSeconds() },
             { _ = try seconds(.refreshTokenIdle, default: 30 * 86_400) },
             { _ = try seconds(.refreshTokenMax, default: 90 * 86_400) },

@@ -17,7 +17,8 @@ struct DevServer {
         let before = try await Settings(flags: flags, file: nil, environment: environment)
         let address = try before.listen()
         let admin = try before.adminListen()
-        for address in [address, admin] { try await requireFree(address) }
+        try await address.requireFree(.listen)
+        try await admin.requireFree(.adminListen)
 
         let bootLogger = try await Database.makeLogger(
             Settings(flags: [:], file: nil, environment: environment), level: .warning,
@@ -68,15 +69,6 @@ struct DevServer {
             url: issuer, metrics: admin.url + "/metrics", data: data, cluster: cluster.dataPath)
         let server = try Server(settings, logger: logger, onReady: { greeting.print() })
         try await server.run(beside: [ClusterWatch(cluster: cluster)])
-    }
-
-    /// A port in use is said before PostgreSQL is started for nothing.
-    private func requireFree(_ address: ListenAddress) async throws {
-        if let problem = await address.problemBinding() {
-            throw CommandFailure(
-                "cannot listen on \(address): \(problem); choose another with --listen or "
-                    + "--admin-listen")
-        }
     }
 
     private func registerClients(
@@ -137,7 +129,7 @@ private struct ClusterWatch: Service {
             await cluster.waitUntilExit()
             guard Task.isCancelled || Task.isShuttingDownGracefully else {
                 throw CommandFailure(
-                    "PostgreSQL stopped by itself; its log is in \(cluster.dataPath)")
+                    "PostgreSQL stopped by itself; its log is \(cluster.logPath)")
             }
         }
     }
@@ -166,9 +158,9 @@ private struct Greeting: Sendable {
               . \(DemoFiles.quoted(environment))
               TOKEN=$(curl -s -u "demo-app:$DEMO_APP_SECRET" -d grant_type=client_credentials \\
                 \(url)/token | sed -E 's/.*"access_token":"([^"]+)".*/\\1/')
-              curl -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect
-              curl -i -u "demo-app:$DEMO_APP_SECRET" -d "token=$TOKEN" \(url)/revoke
-              curl -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect
+              curl -s -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect; echo
+              curl -s -i -u "demo-app:$DEMO_APP_SECRET" -d "token=$TOKEN" \(url)/revoke
+              curl -s -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect; echo
 
             Ctrl-C stops the server and PostgreSQL; the next start goes on with the same data.
 

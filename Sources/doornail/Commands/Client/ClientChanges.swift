@@ -47,20 +47,20 @@ struct ClientUpdate: AsyncParsableCommand {
         commandName: "update",
         abstract: "Change a client; what is not named stays as it is.",
         discussion: """
-            A list that is given replaces the old one; an empty value clears it. Tokens that were
-            issued before keep their scope and audience until they expire; 'doornail revoke client'
-            ends them at once.
+            A list that is given replaces the old one; an empty value clears it. Tokens
+            that were issued before keep their scope and audience until they expire;
+            'doornail revoke client' ends them at once.
             """)
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @OptionGroup var client: ClientOptions
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let (id, json, client) = (id, output.json, client)
+        let (id, json, client) = (name.text, output.json, client)
         try await Database.with(database) { database, _ in
             let record = try await database.store.clientRecord(id)
             let before = record.registration
@@ -95,7 +95,7 @@ struct ClientRotateSecret: AsyncParsableCommand {
             """)
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @Flag(help: "End the old secret at once.")
     var now = false
@@ -111,7 +111,7 @@ struct ClientRotateSecret: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (id, json, now, finish) = (id, output.json, now, finish)
+        let (id, json, now, finish) = (name.text, output.json, now, finish)
         try await Database.with(database) { database, _ in
             guard try await database.store.clientRecord(id).registration.method != .none else {
                 throw CommandFailure("the client '\(id)' is public and has no secret")

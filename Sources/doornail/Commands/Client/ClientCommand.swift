@@ -16,8 +16,8 @@ struct ClientCommand: AsyncParsableCommand {
             A resource server, which asks about the tokens that are for it:
               doornail client create --id photos-api --audience https://api.example.com
 
-            The secret is shown once. What changes here holds on every node when the command is
-            done.
+            The secret is shown once. What changes here holds on every node when the
+            command is done.
             """,
         subcommands: [
             ClientCreate.self, ClientList.self, ClientShow.self, ClientUpdate.self,
@@ -145,13 +145,13 @@ struct ClientShow: AsyncParsableCommand {
         commandName: "show", abstract: "Show one client.")
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let (id, json) = (id, output.json)
+        let (id, json) = (name.text, output.json)
         try await Database.with(database) { database, _ in
             try await ClientDocument(database.store.clientRecord(id)).print(json: json)
         }
@@ -164,14 +164,15 @@ struct ClientDisable: AsyncParsableCommand {
         abstract: "End everything that was issued to a client, and give it nothing more.")
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await endClient(
-            .clientDisabled(id), id: id, kind: "client", reason: "disabled", database, output)
+            .clientDisabled(name.text), id: name.text, kind: "client", reason: "disabled", database,
+            output)
     }
 }
 
@@ -181,14 +182,15 @@ struct ClientDelete: AsyncParsableCommand {
         abstract: "End everything that was issued to a client, and remove it.")
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
         try await endClient(
-            .clientDeleted(id), id: id, kind: "client", reason: "deleted", database, output)
+            .clientDeleted(name.text), id: name.text, kind: "client", reason: "deleted", database,
+            output)
     }
 }
 
@@ -198,13 +200,13 @@ struct ClientEnable: AsyncParsableCommand {
         abstract: "Let a disabled client work again. What it had before stays dead.")
 
     @Argument(help: "The client's id.")
-    var id: String
+    var name: Name
 
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let (id, json) = (id, output.json)
+        let (id, json) = (name.text, output.json)
         try await Database.with(database) { database, _ in
             _ = try await database.revoker.end(
                 .clientEnabled(id), because: Cause(reason: "enabled", actor: Console.actor))

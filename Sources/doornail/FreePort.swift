@@ -9,8 +9,17 @@ extension ListenAddress {
         "http://" + (host.isEmpty ? "127.0.0.1:\(port)" : description)
     }
 
+    /// That something can listen there; what to do where nothing can.
+    func requireFree(_ setting: Setting) async throws {
+        if let problem = await problemBinding() {
+            throw CommandFailure(
+                "cannot listen on \(self): \(problem); choose another with \(setting.flag) or "
+                    + setting.rawValue)
+        }
+    }
+
     /// Why nothing can listen there; nil where something can.
-    func problemBinding() async -> String? {
+    private func problemBinding() async -> String? {
         do {
             let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)

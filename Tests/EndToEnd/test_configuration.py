@@ -1,0 +1,120 @@
+"""Configuration: where it comes from, and what check and serve say that is wrong with it."""
+
+import json
+import os
+
+import pytest
+
+from support import Doornail
+
+
+def test_secret_from_a_file(doornail, tmp_path):
+    path = tmp_path / "secret"
+    path.write_text(doornail.secret + "\n")
+    done = doornail.run(
+        "client",
+        "list",
+        "--json",
+        drop=("DOORNAIL_SECRET",),
+        env={"DOORNAIL_SECRET_FILE": str(path)},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_configuration_file(doornail, tmp_path):
+    """Flags, then environment, then the file."""
+    path = tmp_path / "doornail.json"
+    path.write_text(json.dumps({"database_url": doornail.url}))
+    for env, arguments in (({"DOORNAIL_CONFIG": str(path)}, ()), ({}, ("--config", str(path)))):
+        done = doornail.run("client", "list", *arguments, drop=("DATABASE_URL",), env=env)
+        assert done.returncode == 0, done.stderr
+    missing = doornail.run("client", "list", "--config", str(tmp_path / "none.json"))
+    assert missing.returncode != 0 and "none.json" in missing.stderr
+    path.write_text(json.dumps({"databse_url": doornail.url}))
+    unknown = doornail.run("client", "list", "--config", str(path))
+    assert unknown.returncode != 0 and "databse_url" in unknown.stderr
+    path.write_text("{broken")
+    broken = doornail.run("client", "list", "--config", str(path))
+    assert broken.returncode != 0 and broken.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", None),
+        ("DATABASE_URL", "postgresql://doornail@127.0.0.1:1/none"),
+        ("DATABASE_URL", "nonsense://"),
+        ("DOORNAIL_SECRET", None),
+        ("DOORNAIL_SECRET", "short"),
+        ("DOORNAIL_SECRET", ""),
+        ("DOORNAIL_POOL", "many"),
+        ("DOORNAIL_POOL", "0"),
+        ("DOORNAIL_ACCESS_TOKEN_TTL", "5 parsecs"),
+        ("DOORNAIL_ACCESS_TOKEN_TTL", "0s"),
+        ("DOORNAIL_LISTEN", "nowhere"),
+        ("DOORNAIL_LISTEN", "127.0.0.1:99999"),
+        ("DOORNAIL_ADMIN_LISTEN", "x:y"),
+        ("DOORNAIL_TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("DOORNAIL_TLS_CERTIFICATE", "/no/such/file"),
+        ("DOORNAIL_ISSUER", None),
+        ("DOORNAIL_ISSUER", "login.example.com"),
+        ("DOORNAIL_ISSUER", "http://login.example.com"),
+        ("DOORNAIL_ISSUER", "https://login.example.com/?x=1"),
+        ("DOORNAIL_ISSUER", "https://login.example.com/#x"),
+        ("DOORNAIL_CACHE", "a lot"),
+        ("DOORNAIL_LEASE", "later"),
+    ],
+)
+def test_check_and_serve_say_what_is_wrong(doornail, variable, value):
+    """check finds it, and serve refuses it, unless only the database is away: then it waits."""
+    env = {} if value is None else {variable: value}
+    if variable == "DOORNAIL_TLS_CERTIFICATE":
+        env["DOORNAIL_TLS_KEY"] = value
+    arguments = {"env": env, "drop": (variable,) if value is None else ()}
+    # How it is named: what libpq says is about the database, and a secret may come from a file.
+    name = {"DATABASE_URL": "database", "DOORNAIL_SECRET": "secret"}.get(variable, variable)
+    check = doornail.run("check", **arguments)
+    assert check.returncode == 1, check.stdout + check.stderr
+    said = check.stdout + check.stderr
+    assert name in said.replace("DATABASE_URL", "database").replace("SECRET", "secret"), said
+    if value == "postgresql://doornail@127.0.0.1:1/none":
+        return
+    serve = doornail.run("serve", timeout=8, **arguments)
+    assert serve.returncode in (1, 2), serve.stderr
+    told = serve.stderr.replace("DATABASE_URL", "database").replace("SECRET", "secret")
+    assert name in told, told
+
+
+def test_check_finds_nothing_wrong(doornail, node):
+    done = doornail.run("check")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_check_finds_a_wrong_secret(doornail, node):
+    env = {"DOORNAIL_SECRET": doornail.new_secret()}
+    for command in (("check",), ("client", "list"), ("serve",)):
+        done = doornail.run(*command, env=env, timeout=20)
+        assert done.returncode == 1, command
+        assert "secret" in (done.stdout + done.stderr).lower()
+
+
+@pytest.mark.parametrize("level", ["off", "local"])
+def test_check_finds_asynchronous_commits(cluster, tmp_path, level):
+    """A role's synchronous_commit overrides the server's (POSTGRES.md): nothing works with it."""
+    own = Doornail(cluster, f"asynchronous_{level}", tmp_path)
+    own.sql(
+        f"ALTER ROLE doornail IN DATABASE asynchronous_{level} SET synchronous_commit = {level}"
+    )
+    done = own.run("check")
+    assert done.returncode == 1
+    assert "synchronous_commit" in done.stdout + done.stderr
+    done = own.run("client", "create", "--id", "x", "--name", "x")
+    assert done.returncode == 1 and "synchronous_commit" in done.stderr
+
+
+def test_the_environment_is_not_shown(doornail):
+    """The secret is in no process's arguments, and no command prints it."""
+    for command in (("check",), ("secret", "list"), ("migrate", "--status")):
+        done = doornail.run(*command)
+        assert doornail.secret not in done.stdout + done.stderr
+    assert os.environ.get("DOORNAIL_SECRET") is None
