@@ -49,6 +49,13 @@ package struct Issuer: Sendable, Equatable {
         let authority = rest.prefix { $0 != "/" }
         let path = rest.dropFirst(authority.count)
         guard !authority.isEmpty, !authority.hasPrefix(":") else { throw invalid("has no host") }
+        let afterHost =
+            authority.hasPrefix("[") ? authority.drop { $0 != "]" }.dropFirst() : authority
+        if let colon = afterHost.firstIndex(of: ":") {
+            guard UInt16(afterHost[afterHost.index(after: colon)...]) != nil else {
+                throw invalid("has a bad port")
+            }
+        }
         guard !path.hasSuffix("/"), !path.contains("//"),
             !path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
         else { throw invalid("has an odd path") }

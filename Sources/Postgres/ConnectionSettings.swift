@@ -40,14 +40,9 @@ package struct ConnectionSettings: Sendable {
         }
     }
 
-    /// What is wrong with a URL itself; nil where libpq can read it. It never echoes a password.
-    package static func problem(with url: String) -> String? {
-        do {
-            _ = try ConnectionSettings(url: url, applicationName: "")
-            return nil
-        } catch {
-            return error.description
-        }
+    /// Whether libpq can read a URL at all; one that it cannot never gets better by waiting.
+    package static func canRead(_ url: String) -> Bool {
+        (try? ConnectionSettings(url: url, applicationName: "")) != nil
     }
 
     /// Everything that libpq is told for one endpoint; later ones override earlier ones.

@@ -77,6 +77,18 @@ enum Secrets {
 }
 
 extension Store {
+    /// The same on a connection of one's own.
+    package static func secrets(
+        on connection: PostgresConnection
+    ) async throws(StoreError) -> [SecretRecord] {
+        do {
+            return try await connection.execute(Secrets.list, deadline: Store.deadline)
+                .compactMap(\.row.record)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
     package func secrets() async throws(StoreError) -> [SecretRecord] {
         try await proven(Secrets.list).compactMap(\.row.record)
     }

@@ -1,6 +1,6 @@
 package import HTTPTypes
 package import Hummingbird
-import OAuth
+package import OAuth
 
 /// Every route of the public listener: a path below the issuer's, and its methods. `openapi.yaml`
 /// is compared with this list by a test.
@@ -37,12 +37,19 @@ package enum Route: String, CaseIterable, Sendable {
         }
     }
 
+    /// Keeps the access log and counts of both listeners.
+    package static func recorder(for issuer: Issuer) -> AccessRecorder {
+        AccessRecorder(endpoints: Set(allCases.map { $0.path(for: issuer.path) } + ["/metrics"]))
+    }
+
     /// What the public listener answers with.
-    package static func router(_ services: Services) -> Router<DoornailContext> {
+    package static func router(
+        _ services: Services, recorder: AccessRecorder
+    ) -> Router<DoornailContext> {
         let router = Router(context: DoornailContext.self)
         let paths = services.issuer.path
         router.middlewares.add(RequestIDMiddleware())
-        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
+        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies, recorder: recorder))
         // Errors are made into answers first, so that these too say which origins may read them.
         router.middlewares.add(
             MethodMiddleware(
@@ -71,11 +78,11 @@ package enum Route: String, CaseIterable, Sendable {
 
     /// What the admin listener answers with: metrics, and health again.
     package static func adminRouter(
-        _ services: Services, metrics: @escaping @Sendable () -> String
+        _ services: Services, recorder: AccessRecorder, metrics: @escaping @Sendable () -> String
     ) -> Router<DoornailContext> {
         let router = Router(context: DoornailContext.self)
         router.middlewares.add(RequestIDMiddleware())
-        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies))
+        router.middlewares.add(AccessLogMiddleware(proxies: services.proxies, recorder: recorder))
         router.middlewares.add(
             MethodMiddleware([
                 "/metrics": MethodMiddleware.Rule(methods: [.get]),

@@ -53,17 +53,25 @@ enum Console {
         }
     }
 
-    /// One secret text from standard input: the first line, without white space around it.
+    /// One secret text from standard input: one line, without white space around it.
     static func readSecret(named name: String) throws -> Redacted<String> {
         if isatty(STDIN_FILENO) == 1 {
             FileHandle.standardError.write(
                 Data("Paste the \(name), then press Return:\n".utf8))
         }
-        let line =
-            readLine(strippingNewline: true)?
-            .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
-        guard !line.isEmpty else {
-            throw CommandFailure(
+        var lines: [String] = []
+        // At a terminal the first line is all; from a pipe or file, more than one is a mistake.
+        while let line = readLine(strippingNewline: true) {
+            let text = line.trimmingCharacters(in: .whitespaces)
+            if !text.isEmpty { lines.append(text) }
+            if isatty(STDIN_FILENO) == 1 { break }
+        }
+        guard lines.count <= 1 else {
+            throw ValidationError(
+                "standard input has \(lines.count) lines; give one \(name) at a time")
+        }
+        guard let line = lines.first else {
+            throw ValidationError(
                 "no \(name) on standard input; give it there, not as an argument: "
                     + "a command line can be read by others")
         }

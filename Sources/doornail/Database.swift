@@ -17,7 +17,6 @@ struct UnreachableDatabase: Error, CustomStringConvertible {
 struct Database: Sendable {
     let store: Store
     let revoker: Revoker
-    let logger: Logger
 
     /// Runs a command's work with the database open.
     static func with<Result: Sendable>(
@@ -25,18 +24,14 @@ struct Database: Sendable {
         _ work: @escaping @Sendable (Database, Settings) async throws -> Result
     ) async throws -> Result {
         let settings = try await loadSettings(options)
-        let logger = try makeLogger(settings, level: .warning, format: .text)
+        let logger = try makeLogger(settings, level: .notice, format: .text)
         let url = try settings.databaseURL()
         try await requireVersion(url)
         let store = Store(
             PostgresPool.Configuration(
                 url: url, size: connections, applicationName: "doornail"),
             logger: logger)
-        // The audit line of an end is for the server's log; here the command itself says it.
-        var quiet = logger
-        quiet.logLevel = .error
-        let database = Database(
-            store: store, revoker: Revoker(store: store, logger: quiet), logger: logger)
+        let database = Database(store: store, revoker: Revoker(store: store, logger: logger))
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask {
                 try await store.run()
@@ -115,13 +110,14 @@ struct Database: Sendable {
 
     /// One connection without prepared statements, as migrations need it.
     static func withConnection<Result: Sendable>(
-        _ url: String, _ work: (PostgresConnection) async throws -> Result
+        _ url: String, deadline: ContinuousClock.Instant = .now + .seconds(5),
+        _ work: (PostgresConnection) async throws -> Result
     ) async throws -> Result {
         let connection: PostgresConnection
         do {
             connection = try await PostgresConnection.open(
                 url: url, applicationName: "doornail", statements: [],
-                deadline: .now + .seconds(5))
+                deadline: deadline)
         } catch {
             throw UnreachableDatabase(reason: "\(error)")
         }
@@ -142,7 +138,8 @@ struct Database: Sendable {
         if let url = options.databaseURL, hasPassword(url) {
             throw Settings.Invalid(
                 description: "--database-url contains a password, which others can read in the "
-                    + "list of processes; use the variable DATABASE_URL")
+                    + "list of processes; use the variable DATABASE_URL",
+                isUsage: true)
         }
         return try await Settings(flags: flags, file: options.config)
     }

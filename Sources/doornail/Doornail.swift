@@ -43,6 +43,9 @@ enum Main {
             } else {
                 try command.run()
             }
+        } catch let invalid as Settings.Invalid {
+            Console.error(invalid.description)
+            exit(invalid.isUsage ? 2 : 1)
         } catch let failure as CommandFailure {
             Console.error(failure.description)
             exit(1)

@@ -45,6 +45,7 @@ struct Server {
                 "plain HTTP on an address that others reach: TLS must end in front of it",
                 metadata: ["listen": "\(address)"])
         }
+        let recorder = Route.recorder(for: services.issuer)
         self.logger = logger
         backend = Backend(
             url: try settings.databaseURL(), store: store, node: node, logger: logger,
@@ -52,16 +53,18 @@ struct Server {
         reload = ReloadService(certificates: certificates, logger: logger)
         listeners = [
             Application(
-                router: Route.adminRouter(services, metrics: { metrics.render() }),
-                server: ServerBuilder.plain(),
+                router: Route.adminRouter(
+                    services, recorder: recorder, metrics: { metrics.render() }),
+                server: ServerBuilder.plain(recorder: recorder),
                 configuration: ServerBuilder.configuration(admin, logger: logger),
                 onServerRunning: { _ in
                     logger.info("metrics and health", metadata: ["listen": "\(admin)"])
                 },
                 logger: logger),
             Application(
-                router: Route.router(services),
-                server: try certificates.map { try ServerBuilder.tls($0) } ?? ServerBuilder.plain(),
+                router: Route.router(services, recorder: recorder),
+                server: try certificates.map { try ServerBuilder.tls($0, recorder: recorder) }
+                    ?? ServerBuilder.plain(recorder: recorder),
                 configuration: ServerBuilder.configuration(address, logger: logger),
                 onServerRunning: { _ in
                     logger.notice(
@@ -73,6 +76,29 @@ struct Server {
                 },
                 logger: logger),
         ]
+    }
+
+    /// Refuses what cannot be served before anything listens. A database that is away is waited for
+    /// later.
+    static func requireServable(_ settings: Settings) async throws {
+        do {
+            try await Database.withConnection(
+                settings.databaseURL(), deadline: .now + .seconds(2)
+            ) { connection in
+                let status = try await Migrator(migrations: Migrations.all).status(on: connection)
+                if let problem = Database.problem(with: status) { throw CommandFailure(problem) }
+                let known = try await Store.secrets(on: connection).map(\.known)
+                _ = try SecretRules.unknown(secrets: settings.secrets(), known: known)
+            }
+        } catch let refusal as SecretRules.Refusal {
+            throw CommandFailure(Node.StartError.secrets(refusal).description)
+        } catch is UnreachableDatabase {
+            return
+        } catch is PostgresError {
+            return
+        } catch is StoreError {
+            return
+        }
     }
 
     /// Serves until SIGTERM or SIGINT; services stop in the reverse of this order.

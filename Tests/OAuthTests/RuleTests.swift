@@ -362,7 +362,8 @@ import Testing
     @Test(arguments: [
         "", "example.com", "http://example.com", "https://", "https://a/?q", "https://a/#f",
         "https://a//b", "https://a/b//", "https://a/../b", "ftp://a", "https://u@a", "https:/a",
-        "https://:443", "https://a b", "http://127.0.0.1.evil.example",
+        "https://:443", "https://a:99999", "https://a:", "https://a b",
+        "http://127.0.0.1.evil.example",
     ])
     func refuses(text: String) {
         #expect(throws: Issuer.Invalid.self) { try Issuer(text) }

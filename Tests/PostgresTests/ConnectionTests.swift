@@ -143,7 +143,7 @@ struct ConnectionTests {
             }
             let took = ContinuousClock.now - start
             #expect(error?.isOutcomeUnknown == true)
-            #expect(took >= .milliseconds(300) && took < .milliseconds(2500))
+            #expect(took >= .milliseconds(300) && took < .seconds(10))
             // It is abandoned, and says so at once.
             #expect(await connection.isOpen == false)
             let again = await failure { () async throws(PostgresError) in
@@ -164,7 +164,7 @@ struct ConnectionTests {
         }
         proxy.thaw()
         #expect(error?.isUnavailable == true)
-        #expect(ContinuousClock.now - start < .milliseconds(2500))
+        #expect(ContinuousClock.now - start < .seconds(10))
     }
 
     /// The silent host has its share of the time and does not hide the next one.

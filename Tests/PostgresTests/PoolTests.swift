@@ -79,7 +79,7 @@ struct PoolTests {
                 }
                 #expect(errors.count == 100)
                 #expect(errors.allSatisfy { $0?.isUnavailable == true })
-                #expect(ContinuousClock.now - start < .milliseconds(2500))
+                #expect(ContinuousClock.now - start < .seconds(10))
                 #expect(try await slow.map(\.value) == [true])
                 #expect(try await pool.execute(Sample.echo, "x", deadline: .soon).count == 1)
             }
@@ -144,7 +144,7 @@ struct PoolTests {
                 proxy.heal()
                 let start = ContinuousClock.now
                 #expect(try await pool.execute(Sample.echo, "x", deadline: .soon).count == 1)
-                #expect(ContinuousClock.now - start < .seconds(2))
+                #expect(ContinuousClock.now - start < .seconds(10))
                 #expect(pool.status.lastError == nil)
 
                 // In the middle of a statement.
@@ -181,7 +181,7 @@ struct PoolTests {
                     }
                     return await group.reduce(into: []) { $0.append($1) }
                 }
-                #expect(ContinuousClock.now - start < .milliseconds(2500))
+                #expect(ContinuousClock.now - start < .seconds(10))
                 // Those that were sent are in doubt, the others are not.
                 #expect(errors.filter { $0?.isOutcomeUnknown == true }.count <= 2)
                 #expect(errors.filter { $0?.isUnavailable == true }.count >= 18)

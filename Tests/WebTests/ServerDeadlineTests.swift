@@ -2,15 +2,16 @@ import NIOCore
 import Testing
 import Web
 
-/// Peers that are slow, idle or gone, with shortened times.
+/// Peers that are slow, idle or gone, with shortened times: long enough for a busy machine, and
+/// the upper bounds only tell a deadline that holds from one that does not.
 @Suite struct ServerDeadlineTests {
     static var short: HTTPLimits {
         var limits = HTTPLimits()
-        limits.firstByte = .milliseconds(300)
-        limits.header = .milliseconds(300)
-        limits.body = .milliseconds(300)
-        limits.idle = .milliseconds(300)
-        limits.linger = .milliseconds(300)
+        limits.firstByte = .seconds(1)
+        limits.header = .seconds(1)
+        limits.body = .seconds(1)
+        limits.idle = .seconds(1)
+        limits.linger = .seconds(1)
         return limits
     }
 
@@ -18,7 +19,7 @@ import Web
     static let get = "GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
     static func drip(_ text: String) -> [Step] {
-        text.flatMap { [Step.send(String($0)), .wait(milliseconds: 50)] }
+        text.flatMap { [Step.send(String($0)), .wait(milliseconds: 150)] }
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
@@ -51,8 +52,8 @@ import Web
             let reply = try await RawClient(port: server.port).talk(test.steps)
             #expect(reply.statuses == test.statuses)
             #expect(reply.ended || reply.wasReset)
-            #expect(reply.elapsed >= .milliseconds(280))
-            #expect(reply.elapsed < .seconds(3))
+            #expect(reply.elapsed >= .milliseconds(950))
+            #expect(reply.elapsed < .seconds(15))
         }
     }
 

@@ -107,7 +107,7 @@ struct TestServer {
         router.get("/metrics") { _, _ in metrics.render() }
         router.get("/broken") { _, _ -> String in throw CancellationError() }
         router.get("/slow") { _, _ -> String in
-            try await Task.sleep(for: .milliseconds(400))
+            try await Task.sleep(for: .milliseconds(1500))
             return "slow"
         }
         router.get("/held") { _, _ -> String in
@@ -162,7 +162,7 @@ struct RawClient {
     let port: Int
     var tls: TLSConfiguration?
     /// How long to wait for the server to end the connection.
-    var patience = Duration.seconds(5)
+    var patience = Duration.seconds(20)
 
     static var anyCertificate: TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()

@@ -50,14 +50,16 @@ package final class AccessRecorder: Sendable {
 
     private let metrics: any MetricsFactory
     private let quietPaths: Set<String>
+    private let endpoints: Set<String>
     /// Kept here, since asking the factory for one costs more than counting.
     private let instruments = Mutex(Instruments())
 
-    /// `quiet` are the paths that machines poll, whose lines are for debugging only.
+    /// `endpoints` are the paths that have routes, `quiet` those that machines poll, whose lines are for debugging only.
     package init(
-        metrics: any MetricsFactory = MetricsSystem.factory,
+        metrics: any MetricsFactory = MetricsSystem.factory, endpoints: Set<String> = [],
         quiet: Set<String> = ["/health/live", "/health/ready", "/metrics"]
     ) {
+        self.endpoints = endpoints
         self.metrics = metrics
         quietPaths = quiet
         if let prometheus = metrics as? PrometheusMetrics {
@@ -80,7 +82,7 @@ package final class AccessRecorder: Sendable {
             "request_id": .string(record.requestID),
             "outcome": .string(record.outcomeName),
         ]
-        metadata["endpoint"] = record.endpoint.map { .string($0) }
+        metadata["endpoint"] = endpoint(of: record).map { .string($0) }
         metadata["duration_ms"] = record.duration.map { .string(AccessText.milliseconds($0)) }
         metadata["address"] = record.address.map { .string($0) }
         metadata["client_id"] = record.clientID.map {
@@ -104,6 +106,13 @@ package final class AccessRecorder: Sendable {
             logger: logger)
     }
 
+    /// The route, also where the request was refused before it reached one.
+    private func endpoint(of record: AccessRecord) -> String? {
+        let path = AccessText.withoutQuery(record.path)
+        if endpoints.contains(path) { return path }
+        return record.endpoint == "NotFound" ? nil : record.endpoint
+    }
+
     private func level(of record: AccessRecord) -> Logger.Level {
         if record.status >= 500 { return .error }
         return quietPaths.contains(AccessText.withoutQuery(record.path)) ? .debug : .info
@@ -111,7 +120,7 @@ package final class AccessRecorder: Sendable {
 
     /// Labels come from small sets: templates, a list of methods, statuses, outcomes.
     private func count(_ record: AccessRecord) {
-        let endpoint = record.endpoint ?? "other"
+        let endpoint = endpoint(of: record) ?? "other"
         let countKey = CountKey(
             endpoint: endpoint,
             method: Self.methods.contains(record.method) ? record.method : "other",

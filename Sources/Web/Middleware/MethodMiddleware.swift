@@ -1,7 +1,7 @@
 import HTTPTypes
 import Hummingbird
 
-/// Methods: 405 with `Allow` for those that a path does not have, and CORS where any origin may
+/// Paths and methods: 404 for a path that is not there, 405 with `Allow` for those that a path does not have, and CORS where any origin may
 /// call (Fetch Standard §3.2), without credentials.
 struct MethodMiddleware: RouterMiddleware {
     typealias Context = DoornailContext
@@ -32,8 +32,10 @@ struct MethodMiddleware: RouterMiddleware {
         _ request: Request, context: DoornailContext,
         next: @concurrent (Request, DoornailContext) async throws -> Response
     ) async throws -> Response {
+        // The router would take /token/ and //token for /token; a path has one spelling here.
         guard let rule = rules[request.uri.path] else {
-            return try await next(request, context)
+            context.log.outcome = "refused"
+            return Answer.error("not_found", "there is nothing at this path", status: .notFound)
         }
         if request.method == .options, rule.allowsAnyOrigin {
             return Answer.empty(status: .noContent, headers: preflight(rule))
@@ -42,7 +44,10 @@ struct MethodMiddleware: RouterMiddleware {
             context.log.outcome = "refused"
             return Answer.error(
                 "invalid_request", "this path does not have the method \(request.method.rawValue)",
-                status: .methodNotAllowed, headers: [.allow: allowed(rule)])
+                status: .methodNotAllowed,
+                headers: rule.allowsAnyOrigin
+                    ? [.allow: allowed(rule), .accessControlAllowOrigin: "*"]
+                    : [.allow: allowed(rule)])
         }
         var response = try await next(request, context)
         if rule.allowsAnyOrigin {

@@ -6,12 +6,12 @@ package import HTTPTypes
 /// and guessing is how requests are smuggled (RFC 9112 §11.2).
 package enum Rejection: String, Sendable, Equatable, CaseIterable, Error {
     case malformed
-    case badHost
-    case badTarget
-    case headerTooLarge
-    case bodyTooLarge
-    case tooSlow
-    case unknownTransferCoding
+    case badHost = "bad_host"
+    case badTarget = "bad_target"
+    case headerTooLarge = "header_too_large"
+    case bodyTooLarge = "body_too_large"
+    case tooSlow = "too_slow"
+    case unknownTransferCoding = "unknown_transfer_coding"
 
     package var status: HTTPResponse.Status {
         switch self {

@@ -25,13 +25,13 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try await Database.loadSettings(database, server)
         var findings = settings.problems(serving: true).map {
-            Finding(level: "problem", about: "configuration", text: $0)
+            Finding(level: "problem", about: "configuration", text: $0.description)
         }
         if findings.isEmpty {
             findings.append(
                 Finding(level: "ok", about: "configuration", text: "all settings can be read"))
         }
-        if let url = settings[.databaseURL] {
+        if let url = try? settings.databaseURL() {
             findings += await examine(url, settings)
         }
         let failed = findings.contains { $0.level == "problem" }
@@ -64,6 +64,9 @@ struct CheckCommand: AsyncParsableCommand {
                 let known = try await database.store.secrets()
                 return Self.findings(examination) + Self.findings(known, settings)
             }
+        } catch is Settings.Invalid {
+            // It was said already, as configuration.
+            return []
         } catch {
             return [Finding(level: "problem", about: "database", text: "\(error)")]
         }
@@ -107,9 +110,9 @@ struct CheckCommand: AsyncParsableCommand {
         if !findings.contains(where: { $0.level == "problem" }) {
             add(
                 "ok",
-                "PostgreSQL \(e.serverVersion / 10_000), timeline \(e.primary.timeline), "
-                    + "\(e.clients) clients, \(e.nodes) running nodes, "
-                    + "\(e.lastNumber) revocations logged")
+                "PostgreSQL \(e.serverVersion / 10_000), timeline \(e.primary.timeline); clients: "
+                    + "\(e.clients), running nodes: \(e.nodes), log entries so far: \(e.lastNumber)"
+            )
         }
         return findings
     }
@@ -130,7 +133,7 @@ struct CheckCommand: AsyncParsableCommand {
             return [
                 Finding(
                     level: "ok", about: "secrets",
-                    text: "all \(unused) that are not retired are given"
+                    text: "this configuration has every secret that is in use (\(unused))"
                         + (unused > 1
                             ? "; retire the old ones once their tokens have expired" : ""))
             ]

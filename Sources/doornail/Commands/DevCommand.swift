@@ -9,9 +9,11 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Try it: a private PostgreSQL, a demo app and a demo API, ready to use.",
         discussion: """
-            Everything is kept under --data; the next start goes on with it. Ctrl-C
-            stops the server and PostgreSQL. This is not for production: secrets lie in
-            plain files.
+            Everything is kept under --data; the next start goes on with it. PostgreSQL
+            refuses to run as root: started by root, its cluster belongs to the user
+            postgres and lies in /var/lib/doornail, and --data points to it. Ctrl-C stops
+            the server and PostgreSQL. This is not for production: secrets lie in plain
+            files.
             """)
 
     @Option(help: ArgumentHelp("The folder for everything it makes.", valueName: "folder"))

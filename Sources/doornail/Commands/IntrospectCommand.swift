@@ -97,7 +97,7 @@ struct IntrospectCommand: AsyncParsableCommand {
             ("audience", answer.aud?.uris.joined(separator: " ")),
             ("issued", answer.iat.map { UnixTime(seconds: $0).text }),
             ("expires", answer.exp.map { UnixTime(seconds: $0).text }), ("id", answer.jti),
-            ("secret", answer.key_id.map(String.init)),
+            ("key id", answer.key_id.map(String.init)),
         ]
         for (name, value) in rows {
             if let value { print("  \(name): \(value)") }

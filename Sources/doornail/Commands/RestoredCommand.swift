@@ -19,12 +19,17 @@ struct RestoredCommand: AsyncParsableCommand {
 
     func run() async throws {
         let json = output.json
-        try await Database.with(database) { database, _ in
+        try await Database.with(database, checkingSecrets: false) { database, _ in
+            let nodes = try await database.store.nodes().count
             let receipt = try await database.revoker.end(
                 .everything,
                 because: Cause(reason: "restored from a backup", actor: Console.actor))
-            try Ended(kind: "everything", subject: "all clients", receipt: receipt)
+            try Ended(kind: "every", subject: "login and token", receipt: receipt)
                 .print(json: json)
+            if nodes > 0 {
+                Console.error(
+                    "\(nodes) nodes run or ran a moment ago: restart each that was not stopped")
+            }
         }
     }
 }

@@ -16,6 +16,12 @@ struct RevokeCommand: AsyncParsableCommand {
             """,
         subcommands: [Token.self, Client.self])
 
+    /// Reached where nothing says what to end: exit 0 would look like an end.
+    func run() async throws {
+        throw ValidationError(
+            "say what to end: 'doornail revoke token' or 'doornail revoke client ID'")
+    }
+
     struct Token: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "token", abstract: "End one token, read from standard input.")
@@ -23,23 +29,15 @@ struct RevokeCommand: AsyncParsableCommand {
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var output: OutputOptions
 
-        struct Nothing: Encodable {
-            let ended: String?
-            let reason: String
-        }
-
         func run() async throws {
             let json = output.json
             let text = try Console.readSecret(named: "token")
             try await Database.with(database) { database, settings in
                 guard let token = try await Keys.open(text, settings, database.store) else {
-                    let reason = "it is no token of this server, so nothing was alive"
-                    if json {
-                        try Console.print(json: Nothing(ended: nil, reason: reason))
-                    } else {
-                        print("Nothing to end: \(reason).")
-                    }
-                    return
+                    // At /revoke this is a 200 (RFC 7009 §2.2); a person who cut a token while
+                    // copying it must not believe that the real one is dead.
+                    throw CommandFailure(
+                        "nothing was ended: this is no token of this server, or not all of it")
                 }
                 let receipt = try await database.revoker.end(
                     .token(token), because: Cause(reason: "revoked", actor: Console.actor))

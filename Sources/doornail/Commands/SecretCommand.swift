@@ -100,7 +100,8 @@ struct SecretCommand: AsyncParsableCommand {
             try await Database.with(database, checkingSecrets: false) { database, _ in
                 let receipt = try await database.revoker.end(
                     .secret(id), because: Cause(reason: "retired", actor: Console.actor))
-                try Ended(kind: "secret", subject: String(id), receipt: receipt).print(json: json)
+                try Ended(kind: "secret", subject: String(id), receipt: receipt)
+                    .print("Retired", json: json)
             }
         }
     }
@@ -118,11 +119,14 @@ struct Ended: Encodable {
         ended_at = receipt.endedAt.text
     }
 
-    func print(json: Bool) throws {
+    /// - Parameter done: what happened to it, in a word.
+    func print(_ done: String = "Ended", json: Bool) throws {
         if json {
             try Console.print(json: self)
         } else {
-            Swift.print("Ended \(ended) \(subject) at \(ended_at). No node says active any more.")
+            Swift.print(
+                "\(done) \(ended) \(subject) at \(ended_at). "
+                    + "Nothing of it is active on any node any more.")
         }
     }
 }

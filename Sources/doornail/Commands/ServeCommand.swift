@@ -21,12 +21,10 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try await Database.loadSettings(database, server)
-        let problems = settings.problems(serving: true)
-        guard problems.isEmpty else {
-            throw CommandFailure(problems.joined(separator: "\ndoornail: "))
-        }
+        try settings.requireServable()
         try await settings.listen().requireFree(.listen)
         try await settings.adminListen().requireFree(.adminListen)
+        try await Server.requireServable(settings)
         let logger = try Database.makeLogger(settings, format: .json)
         try await Server(settings, logger: logger).run()
     }

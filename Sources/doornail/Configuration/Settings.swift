@@ -3,7 +3,6 @@ import Foundation
 import Logging
 import OAuth
 import Postgres
-import SystemPackage
 import Web
 
 /// The configuration, declared once: flags before the environment before a JSON file.
@@ -14,6 +13,8 @@ struct Settings: Sendable {
     /// What is wrong with the configuration, in words that say what to do.
     struct Invalid: Error, CustomStringConvertible {
         let description: String
+        /// It came by a flag: wrong usage, exit 2.
+        var isUsage = false
     }
 
     enum LogFormat: String, CaseIterable, Sendable {
@@ -22,14 +23,16 @@ struct Settings: Sendable {
     }
 
     private let reader: ConfigReader
+    private let flagged: Set<Setting>
 
     init(
         flags: [Setting: String], file: String?,
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws {
         for (setting, value) in flags where value.isEmpty {
-            throw Invalid(description: "\(setting.flag) is empty")
+            throw Invalid(description: "\(setting.flag) is empty", isUsage: true)
         }
+        flagged = Set(flags.keys)
         var providers: [any ConfigProvider] = [
             InMemoryProvider(
                 name: "flags",
@@ -44,40 +47,36 @@ struct Settings: Sendable {
                 environmentVariables: environment.filter { !$0.value.isEmpty }),
         ]
         if let path = file ?? environment["DOORNAIL_CONFIG"], !path.isEmpty {
-            providers.append(try await Self.fileProvider(path))
+            providers.append(try Self.fileProvider(path))
         }
         reader = ConfigReader(providers: providers)
     }
 
-    /// The JSON file, whose keys must all be known.
-    private static func fileProvider(_ path: String) async throws -> any ConfigProvider {
-        do {
-            let data = try Data(contentsOf: URL(filePath: path))
-            guard let object = try JSONSerialization.jsonObject(with: data) as? [String: Any] else {
-                throw Invalid(description: "is not a JSON object")
-            }
-            let known = Set(Setting.allCases.map(\.fileKey))
-            for key in object.keys.sorted() where !known.contains(key) {
-                throw Invalid(
-                    description: "has the unknown key '\(key)'; known are "
-                        + known.sorted().joined(separator: ", "))
-            }
-            for (key, value) in object.sorted(by: { $0.key < $1.key }) where !(value is String) {
-                throw Invalid(description: "has a value that is not a string at '\(key)'")
-            }
-            let file = try await FileProvider<JSONSnapshot>(filePath: FilePath(path))
-            let names = Dictionary(
-                uniqueKeysWithValues: Setting.allCases.map { ($0.key, $0.fileKey) })
-            return KeyMappingProvider(upstream: file) { key in
-                AbsoluteConfigKey(key.components.map { names[$0] ?? $0 })
-            }
-        } catch let error as Invalid {
-            throw Invalid(description: "the configuration file \(path) \(error)")
-        } catch {
-            throw Invalid(
-                description: "the configuration file \(path) cannot be read: "
-                    + "\((error as NSError).localizedDescription)")
+    /// The JSON file: an object whose keys are all known, and whose values are texts or numbers.
+    private static func fileProvider(_ path: String) throws -> any ConfigProvider {
+        func wrong(_ why: String) -> Invalid {
+            Invalid(description: "the configuration file \(path) \(why)")
         }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw wrong("cannot be read")
+        }
+        guard let object = try? JSONSerialization.jsonObject(with: data) as? [String: Any] else {
+            throw wrong("is not a JSON object")
+        }
+        let settings = Dictionary(uniqueKeysWithValues: Setting.allCases.map { ($0.fileKey, $0) })
+        var values: [AbsoluteConfigKey: ConfigValue] = [:]
+        for (key, value) in object.sorted(by: { $0.key < $1.key }) {
+            guard let setting = settings[key] else {
+                throw wrong(
+                    "has the unknown key '\(key)'; known are "
+                        + settings.keys.sorted().joined(separator: ", "))
+            }
+            guard let text = value as? String ?? (value as? Int).map(String.init) else {
+                throw wrong("has neither a text nor a whole number at '\(key)'")
+            }
+            values[AbsoluteConfigKey([setting.key])] = ConfigValue(.string(text), isSecret: false)
+        }
+        return InMemoryProvider(name: path, values: values)
     }
 
     /// The value of a setting, nil where it is not set or empty.
@@ -89,7 +88,9 @@ struct Settings: Sendable {
     }
 
     private func invalid(_ setting: Setting, _ why: String) -> Invalid {
-        Invalid(description: "\(setting.rawValue) (\(setting.flag)) \(why)")
+        Invalid(
+            description: "\(setting.rawValue) (\(setting.flag)) \(why)",
+            isUsage: flagged.contains(setting))
     }
 
     /// The database's URL.
@@ -100,8 +101,11 @@ struct Settings: Sendable {
                     + "postgresql://doornail@db.example.com/doornail, "
                     + "or try everything with 'doornail dev'")
         }
-        if let problem = ConnectionSettings.problem(with: url) {
-            throw Invalid(description: "DATABASE_URL: \(problem)")
+        guard ConnectionSettings.canRead(url) else {
+            throw Invalid(
+                description: "DATABASE_URL (--database-url) is no PostgreSQL URI; write one like "
+                    + "postgresql://user@host/database",
+                isUsage: flagged.contains(.databaseURL))
         }
         return url
     }
@@ -112,7 +116,11 @@ struct Settings: Sendable {
                 description: "DOORNAIL_ISSUER is not set; it is the URL that clients know this "
                     + "server by, like https://login.example.com")
         }
-        return try Issuer(text)
+        do {
+            return try Issuer(text)
+        } catch {
+            throw Invalid(description: "\(error)", isUsage: flagged.contains(.issuer))
+        }
     }
 
     /// The server's secrets, the signing one first.
@@ -235,7 +243,7 @@ struct Settings: Sendable {
     }
 
     /// Everything that can be wrong without a look at the database.
-    func problems(serving: Bool) -> [String] {
+    func problems(serving: Bool) -> [Invalid] {
         let checks: [() throws -> Void] = [
             { _ = try databaseURL() }, { _ = try secrets() },
             { if serving || self[.issuer] != nil { _ = try issuer() } },
@@ -257,8 +265,18 @@ struct Settings: Sendable {
                 try check()
                 return nil
             } catch {
-                return "\(error)"
+                return error as? Invalid ?? Invalid(description: "\(error)")
             }
+        }
+    }
+
+    /// Throws everything that is wrong with it, at once.
+    func requireServable() throws {
+        let problems = problems(serving: true)
+        guard problems.isEmpty else {
+            throw Invalid(
+                description: problems.map(\.description).joined(separator: "\ndoornail: "),
+                isUsage: problems.contains(where: \.isUsage))
         }
     }
 }

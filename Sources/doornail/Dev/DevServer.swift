@@ -49,10 +49,7 @@ struct DevServer {
         all[.secretFile] = demo.secretFile
         all[.issuer] = issuer
         let settings = try await Settings(flags: all, file: nil, environment: environment)
-        let problems = settings.problems(serving: true)
-        guard problems.isEmpty else {
-            throw CommandFailure(problems.joined(separator: "\ndoornail: "))
-        }
+        try settings.requireServable()
 
         _ = try await Database.withConnection(cluster.url) { connection in
             do {

@@ -113,7 +113,8 @@ struct ClientRotateSecret: AsyncParsableCommand {
     func run() async throws {
         let (id, json, now, finish) = (name.text, output.json, now, finish)
         try await Database.with(database) { database, _ in
-            guard try await database.store.clientRecord(id).registration.method != .none else {
+            let before = try await database.store.clientRecord(id)
+            guard before.registration.method != .none else {
                 throw CommandFailure("the client '\(id)' is public and has no secret")
             }
             let cause = Cause(
@@ -126,6 +127,9 @@ struct ClientRotateSecret: AsyncParsableCommand {
             _ = try await database.revoker.end(ending, because: cause)
             try await ClientDocument(database.store.clientRecord(id), secret: secret)
                 .print(json: json)
+            if secret != nil, before.hasPreviousSecret, !now {
+                Console.error("the secret before the last one, which was still valid, has ended")
+            }
         }
     }
 }

@@ -10,11 +10,12 @@ struct ClientCommand: AsyncParsableCommand {
         abstract: "Register applications and resource servers, and manage them.",
         discussion: """
             A service that gets tokens for itself:
-              doornail client create --id reports --grant client_credentials --scope "photos:read" \\
-                --audience https://api.example.com
+              doornail client create --id reports --grant client_credentials \\
+                --scope "photos:read" --audience https://api.example.com
 
             A resource server, which asks about the tokens that are for it:
-              doornail client create --id photos-api --audience https://api.example.com
+              doornail client create --id photos-api \\
+                --audience https://api.example.com
 
             The secret is shown once. What changes here holds on every node when the
             command is done.
@@ -23,6 +24,10 @@ struct ClientCommand: AsyncParsableCommand {
             ClientCreate.self, ClientList.self, ClientShow.self, ClientUpdate.self,
             ClientRotateSecret.self, ClientDisable.self, ClientEnable.self, ClientDelete.self,
         ])
+
+    func run() async throws {
+        throw ValidationError("say what to do; 'doornail client --help' shows what there is")
+    }
 }
 
 /// A client as commands print it: the names are those of the flags and of RFC 7591 §2.
@@ -101,7 +106,10 @@ struct ClientDocument: Encodable {
                     .joined(separator: ", ")
             ),
             ("created", created_at),
-            ("old secret", has_previous_secret ? "still valid" : ""),
+            (
+                "old secret",
+                has_previous_secret ? "still valid (rotate-secret --finish ends it)" : ""
+            ),
         ]
         for (name, value) in rows where !value.isEmpty { Swift.print("\(name): \(value)") }
         if let client_secret {
@@ -131,10 +139,10 @@ struct ClientList: AsyncParsableCommand {
                     table: documents.map {
                         [
                             $0.client_id, $0.name, $0.grants.joined(separator: ","), $0.scope,
-                            $0.disabled ? "disabled" : "",
+                            $0.disabled ? "disabled" : "enabled",
                         ]
                     },
-                    header: ["CLIENT ID", "NAME", "GRANTS", "SCOPE", ""])
+                    header: ["CLIENT ID", "NAME", "GRANTS", "SCOPE", "STATE"])
             }
         }
     }
@@ -171,7 +179,8 @@ struct ClientDisable: AsyncParsableCommand {
 
     func run() async throws {
         try await endClient(
-            .clientDisabled(name.text), id: name.text, kind: "client", reason: "disabled", database,
+            .clientDisabled(name.text), id: name.text, done: "Disabled", reason: "disabled",
+            database,
             output)
     }
 }
@@ -189,7 +198,7 @@ struct ClientDelete: AsyncParsableCommand {
 
     func run() async throws {
         try await endClient(
-            .clientDeleted(name.text), id: name.text, kind: "client", reason: "deleted", database,
+            .clientDeleted(name.text), id: name.text, done: "Deleted", reason: "deleted", database,
             output)
     }
 }
@@ -217,13 +226,13 @@ struct ClientEnable: AsyncParsableCommand {
 
 /// Ends a client in one of the ways there are, and says so.
 private func endClient(
-    _ ending: Ending, id: String, kind: String, reason: String, _ options: DatabaseOptions,
+    _ ending: Ending, id: String, done: String, reason: String, _ options: DatabaseOptions,
     _ output: OutputOptions
 ) async throws {
     let json = output.json
     try await Database.with(options) { database, _ in
         let receipt = try await database.revoker.end(
             ending, because: Cause(reason: reason, actor: Console.actor))
-        try Ended(kind: kind, subject: id, receipt: receipt).print(json: json)
+        try Ended(kind: "client", subject: id, receipt: receipt).print(done, json: json)
     }
 }

@@ -66,8 +66,10 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "What the revocation of its access token ends: token or grant.")
     var revokes: Client.Revokes?
 
-    @Flag(name: .customLong("first-party"), help: "One of your own: people are not asked.")
-    var isFirstParty = false
+    @Flag(
+        name: .customLong("first-party"), inversion: .prefixedNo,
+        help: "Whether it is one of your own: people are not asked.")
+    var isFirstParty: Bool?
 
     @Option(help: "Whether refresh tokens rotate: on or off.")
     var rotation: Switch?
@@ -112,7 +114,7 @@ struct ClientOptions: ParsableArguments {
         if !audiences.isEmpty { registration.audiences = list(audiences) }
         if let introspects { registration.introspects = introspects }
         if let revokes { registration.revokes = revokes }
-        if isFirstParty { registration.isFirstParty = true }
+        if let isFirstParty { registration.isFirstParty = isFirstParty }
         if let rotation { registration.rotates = rotation == .on }
         if let retryWindow {
             guard let duration = Quantities.duration(retryWindow),
