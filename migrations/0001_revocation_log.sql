@@ -29,6 +29,9 @@ CREATE TABLE revocations (
 );
 CREATE INDEX revocations_at ON revocations (at);
 
+-- Functions here are pinned to the schema that migrations run in (SET search_path FROM CURRENT), with
+-- temporary tables last: one of the same name must not stand in for the log.
+
 -- Appends to the log. Callers are triggers that are deferred to the commit, after all other locks,
 -- so that the counter is locked last and briefly: an operator's open transaction stops nobody.
 CREATE FUNCTION append_revocation(
@@ -57,8 +60,8 @@ CREATE FUNCTION guard_revocation_clock() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF NEW.last_number < OLD.last_number THEN
-            RAISE EXCEPTION 'the revocation counter never goes back'
+        IF NEW.last_number NOT IN (OLD.last_number, OLD.last_number + 1) THEN
+            RAISE EXCEPTION 'the revocation counter goes up by one'
                 USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN NEW;
@@ -71,3 +74,25 @@ CREATE TRIGGER guard_row BEFORE UPDATE OR DELETE ON revocation_clock
     FOR EACH ROW EXECUTE FUNCTION guard_revocation_clock();
 CREATE TRIGGER guard_table BEFORE TRUNCATE ON revocation_clock
     FOR EACH STATEMENT EXECUTE FUNCTION guard_revocation_clock();
+
+-- A row of the log has the number that was just drawn, is never changed, and goes after a day.
+CREATE FUNCTION guard_revocations() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.number = (SELECT last_number FROM revocation_clock) THEN
+            RETURN NEW;
+        END IF;
+    ELSIF TG_OP = 'DELETE' THEN
+        IF OLD.at + interval '1 day' < clock_timestamp() THEN
+            RETURN OLD;
+        END IF;
+    END IF;
+    RAISE EXCEPTION 'the revocation log is only appended to'
+        USING ERRCODE = 'integrity_constraint_violation';
+END
+$$;
+CREATE TRIGGER guard_row BEFORE INSERT OR UPDATE OR DELETE ON revocations
+    FOR EACH ROW EXECUTE FUNCTION guard_revocations();
+CREATE TRIGGER guard_table BEFORE TRUNCATE ON revocations
+    FOR EACH STATEMENT EXECUTE FUNCTION guard_revocations();

@@ -33,6 +33,18 @@ CREATE TABLE clients (
     CHECK (secret_hash IS NOT NULL OR previous_secret_hash IS NULL)
 );
 
+-- A row that is put back after it was deleted, the same id and all, revives nothing: a new row's
+-- epoch is one that no older row had.
+CREATE FUNCTION begin_client() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.epoch := greatest(
+        NEW.epoch, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER begin BEFORE INSERT ON clients FOR EACH ROW EXECUTE FUNCTION begin_client();
+
 -- What was alive before an end stays dead: an epoch never goes back, and disabling adds to it.
 CREATE FUNCTION guard_client() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

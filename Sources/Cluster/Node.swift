@@ -86,7 +86,7 @@ package final class Node: Sendable {
             try await join()
             let joined = try await store.secrets().map(\.known)
             _ = try SecretRules.unknown(secrets: secrets, known: joined)
-            try await refresh(takenAt: .now)
+            guard try await refresh(takenAt: .now) else { throw SecretRules.Refusal.allRetired }
         } catch let refusal as SecretRules.Refusal {
             throw .secrets(refusal)
         } catch let error as StoreError {
@@ -97,23 +97,36 @@ package final class Node: Sendable {
     }
 
     /// Renews the row and the view until the task is cancelled.
+    ///
+    /// A node whose secrets have all been retired takes its leave: it can neither sign nor verify,
+    /// and its row would keep the others from signing.
     package func run() async {
+        var isFailing = false
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: Node.interval)
                 let asked = ContinuousClock.now
-                let id = id.withLock { $0 }
-                if try await !store.renewNode(id, holding: held) {
+                if try await !store.renewNode(id.withLock { $0 }, holding: held) {
                     logger.warning("this node was taken for dead; it joins again")
-                    self.id.withLock { $0 = Node.newID() }
+                    id.withLock { $0 = Node.newID() }
                     try await join()
                 }
-                try await refresh(takenAt: asked)
+                guard try await refresh(takenAt: asked) else {
+                    logger.error(
+                        "every secret of this node is retired, so it answers nothing: start it with a new one"
+                    )
+                    await leave()
+                    return
+                }
                 try await store.removeStaleNodes()
+                isFailing = false
             } catch is CancellationError {
                 return
             } catch {
-                logger.debug("the node's row was not renewed", metadata: ["error": "\(error)"])
+                logger.log(
+                    level: isFailing ? .debug : .warning, "the node's row was not renewed",
+                    metadata: ["error": "\(error)"])
+                isFailing = true
             }
         }
     }
@@ -177,30 +190,30 @@ package final class Node: Sendable {
         try await store.joinNode(id.withLock { $0 }, holding: held, version: version)
     }
 
-    private func refresh(takenAt: ContinuousClock.Instant) async throws(StoreError) {
+    /// Reads the view again; false where every secret of this node is retired.
+    private func refresh(takenAt: ContinuousClock.Instant) async throws(StoreError) -> Bool {
         let known = try await store.secrets().map(\.known)
         let nodes = try await store.nodes()
-        do {
-            let ring = try SecretRules.ring(secrets: secrets, known: known, nodes: nodes)
-            let new = View(codec: TokenCodec(ring), ring: ring, takenAt: takenAt)
-            let old = view.withLock { view in
-                defer { view = new }
-                return view
-            }
-            if let old, old.ring.signers != ring.signers {
-                logger.notice(
-                    "new tokens are signed under another secret",
-                    metadata: ["key_ids": "\(ring.signers)"])
-            }
-            if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
-                logger.warning(
-                    "this node lacks secrets that are not retired; give it all of them",
-                    metadata: ["key_ids": "\(ring.lacking.sorted())"])
-            }
-        } catch {
+        guard let ring = try? SecretRules.ring(secrets: secrets, known: known, nodes: nodes) else {
             view.withLock { $0 = nil }
-            throw .unavailable(StartError.secrets(error).description)
+            return false
         }
+        let new = View(codec: TokenCodec(ring), ring: ring, takenAt: takenAt)
+        let old = view.withLock { view in
+            defer { view = new }
+            return view
+        }
+        if let old, old.ring.signers != ring.signers {
+            logger.notice(
+                "new tokens are signed under other secrets",
+                metadata: ["key_ids": "\(ring.signers)"])
+        }
+        if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
+            logger.warning(
+                "this node lacks secrets that are not retired; give it all of them",
+                metadata: ["key_ids": "\(ring.lacking.sorted())"])
+        }
+        return true
     }
 
     private static func newID() -> Identifier {

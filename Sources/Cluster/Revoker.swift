@@ -79,11 +79,13 @@ package struct Revoker: Sendable {
     }
 
     /// Ends something; each end writes an audit line, and so does each failure to end.
+    /// - Parameter deadline: when the caller gives up; statements of the command line have their own.
     package func end(
-        _ ending: Ending, because cause: Cause
+        _ ending: Ending, because cause: Cause,
+        by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Receipt {
         do {
-            let endedAt = try await commit(ending, because: cause)
+            let endedAt = try await commit(ending, because: cause, by: deadline)
             note(ending, cause, outcome: "ended", level: .notice)
             return Receipt(endedAt: endedAt)
         } catch {
@@ -93,11 +95,11 @@ package struct Revoker: Sendable {
     }
 
     private func commit(
-        _ ending: Ending, because cause: Cause
+        _ ending: Ending, because cause: Cause, by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> UnixTime {
         switch ending {
         case .token(let token):
-            try await store.revoke(token, because: cause)
+            try await store.revoke(token, because: cause, by: deadline)
         case .client(let id):
             try await store.endClient(id, disabling: false, because: cause)
         case .clientDisabled(let id):

@@ -1,7 +1,7 @@
 /// How many failures are borne before 429, and for how long they count.
 ///
 /// Failures alone are counted, in the database, so that neither a restart nor another node forgets.
-package struct Throttle: Sendable, Equatable {
+package struct Throttle: Sendable, Hashable {
     /// What identifies the counter: a digest, since the row needs no address in clear.
     package let key: [UInt8]
     package let failures: Int

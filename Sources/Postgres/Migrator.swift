@@ -14,7 +14,7 @@ package struct Migrator: Sendable {
         on connection: PostgresConnection
     ) async throws(MigrationError) -> MigrationStatus {
         do {
-            let deadline = ContinuousClock.now + Self.patience
+            let deadline = ContinuousClock.now + .seconds(5)
             let hasTable = try await connection.execute(AppliedTable.exists, deadline: deadline)
             guard hasTable.first?.exists == true else { return compare([]) }
             return compare(try await connection.execute(AppliedRow.list, deadline: deadline))
@@ -127,6 +127,7 @@ package struct Migrator: Sendable {
     /// since all requests to it would queue behind.
     private static let opening = """
         BEGIN ISOLATION LEVEL READ COMMITTED;
+        SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
         SET LOCAL statement_timeout = 0;
         SET LOCAL idle_in_transaction_session_timeout = 0;
         SET LOCAL lock_timeout = '60s';

@@ -114,11 +114,13 @@ enum AccessTokens {
 
 extension Store {
     /// Reads what a token hangs on, with proof of who answered.
-    package func liveness(of token: AccessToken) async throws(StoreError) -> Liveness.State {
+    package func liveness(
+        of token: AccessToken, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> Liveness.State {
         do {
             return try await livenessReads.perform(
                 LivenessKey(token: token.id, client: token.client, keyID: token.keyID),
-                deadline: Store.deadline)
+                deadline: deadline)
         } catch {
             throw StoreError(error)
         }
@@ -126,13 +128,14 @@ extension Store {
 
     /// Ends one access token; returns the database's time of it.
     package func revoke(
-        _ token: AccessToken, because cause: Cause
+        _ token: AccessToken, because cause: Cause,
+        by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> UnixTime {
         do {
             return try await tokenRevocations.perform(
                 TokenRevocation(
                     token: token.id, client: token.client, expiresAt: token.expiresAt, cause: cause),
-                deadline: Store.deadline)
+                deadline: deadline)
         } catch {
             throw StoreError(error)
         }

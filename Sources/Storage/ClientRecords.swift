@@ -130,7 +130,7 @@ enum ClientRecords {
         ORDER BY c.client_id
         """)
 
-    /// A new client; no row is inserted where the id is taken.
+    /// A new client; no row is inserted where the id is taken by another.
     static let create = Statement<
         Proven<FoundRow>, PostgresUUID, String, String, String, [UInt8]?, [String], [String],
         [String], String?, [String], [String], String, String, Bool, Bool, Int32
@@ -146,7 +146,9 @@ enum ClientRecords {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
             ON CONFLICT (client_id) DO NOTHING
             RETURNING id)
-        \(outcome)
+        SELECT \(Primary.columns),
+               EXISTS (SELECT FROM changed) OR EXISTS (SELECT FROM clients WHERE id = $1)
+        FROM primary_state
         """)
 
     /// New settings for a client, if it is still as it was read (`$4`). A public client has no
@@ -181,7 +183,10 @@ enum ClientRecords {
         changed AS (
             UPDATE clients SET
                 secret_hash = $4,
-                previous_secret_hash = CASE WHEN $5 THEN secret_hash END
+                -- Done again after a lost reply, it must not end the secret that it kept.
+                previous_secret_hash = CASE WHEN NOT $5 THEN NULL
+                                            WHEN secret_hash = $4 THEN previous_secret_hash
+                                            ELSE secret_hash END
             FROM cause
             WHERE client_id = $1 AND auth_method <> 'none' AND \(isStated)
             RETURNING id)

@@ -83,10 +83,12 @@ enum Clients {
 extension Store {
     /// Reads a client by its id. A text that cannot be a client id costs a query all the same:
     /// the answer needs the database's time, and its proof.
-    package func client(_ clientID: String) async throws(StoreError) -> ClientRead {
+    package func client(
+        _ clientID: String, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> ClientRead {
         do {
             return try await clientReads.perform(
-                Client.isClientID(clientID) ? clientID : "", deadline: Store.deadline)
+                Client.isClientID(clientID) ? clientID : "", deadline: deadline)
         } catch {
             throw StoreError(error)
         }

@@ -15,7 +15,7 @@ enum Housekeeping {
 
     static let batch: Int64 = 1000
     /// How long the revocation log is kept. A node that is further behind starts anew.
-    static let logSeconds: Int64 = 24 * 3600
+    static let logSeconds: Int64 = 24 * 3600 + 60
 
     private static func removal(
         _ name: String, from table: String, key: String, where condition: String
@@ -36,9 +36,21 @@ enum Housekeeping {
     static let revokedTokens = removal(
         "housekeeping_revoked_tokens", from: "revoked_tokens", key: "id",
         where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
-    static let revocations = removal(
-        "housekeeping_revocations", from: "revocations", key: "number",
-        where: "at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    /// The log loses its oldest rows in order, so that it never has a hole: whoever reads it from a
+    /// number on finds all that follow, or learns that it begins later.
+    static let revocations = Statement<RemovedRow, Int64, Int64>(
+        "housekeeping_revocations",
+        """
+        WITH doomed AS (
+            SELECT number FROM revocations
+            WHERE number < (SELECT coalesce(min(number), 9223372036854775807) FROM revocations
+                            WHERE at >= clock_timestamp() - make_interval(secs => $2::bigint))
+            ORDER BY number LIMIT $1 FOR UPDATE),
+        removed AS (
+            DELETE FROM revocations AS t USING doomed WHERE t.number = doomed.number
+            RETURNING 1)
+        SELECT count(*) FROM removed
+        """)
     static let throttles = removal(
         "housekeeping_throttles", from: "throttles", key: "key",
         where: "window_ends_at < clock_timestamp() - make_interval(secs => $2::bigint)")

@@ -19,7 +19,8 @@ enum Nodes {
         """
         WITH \(Primary.expression),
         joined AS (
-            INSERT INTO nodes (id, key_ids, version) VALUES ($1, $2, $3) RETURNING id)
+            INSERT INTO nodes (id, key_ids, version) VALUES ($1, $2, $3)
+            ON CONFLICT (id) DO NOTHING RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM joined) AS n
         """)
 

@@ -32,11 +32,12 @@ enum Restored {
 }
 
 extension Store {
-    /// Ends every login and client token, and renews the log; returns how many clients there are.
+    /// Ends every login and client token, and renews the log, however many there are; returns how many clients there are.
     package func endEverything(
         because cause: Cause
     ) async throws(StoreError) -> (clients: Int64, at: UnixTime) {
-        let rows = try await proven(Restored.restored, cause.reason, cause.actor)
+        let rows = try await proven(
+            Restored.restored, cause.reason, cause.actor, deadline: .now + .seconds(600))
         guard let first = rows.first else { throw .broken("the revocation clock has no row") }
         return (first.row.clients, first.primary.time)
     }

@@ -119,6 +119,13 @@ extension Store {
         guard known.contains(where: { $0.keyID == keyID }) else {
             throw .missing("there is no secret \(keyID); 'doornail secret list' shows all")
         }
+        let others = Set(known.filter { !$0.isRetired && $0.keyID != keyID }.map(\.keyID))
+        guard try await nodes().allSatisfy({ !$0.isDisjoint(with: others) || others.isEmpty })
+        else {
+            throw .conflict(
+                "a running node has no other secret than \(keyID): start every node with a new one "
+                    + "first ('doornail secret' prints one)")
+        }
         let rows = try await proven(Secrets.retire, Int16(keyID), cause.reason, cause.actor)
         guard let first = rows.first, first.row.isFound else {
             throw .conflict(

@@ -11,6 +11,8 @@ package struct Store: Sendable {
     let clientReads: Batcher<String, ClientRead>
     let livenessReads: Batcher<LivenessKey, Liveness.State>
     let tokenRevocations: Batcher<TokenRevocation, UnixTime>
+    let failureCounts: Batcher<CountedFailure, Throttles.Count>
+    let pings: Batcher<Bool, UnixTime>
 
     package init(_ configuration: PostgresPool.Configuration, logger: Logger) {
         let pool = PostgresPool(configuration, statements: Statements.all, logger: logger)
@@ -23,6 +25,16 @@ package struct Store: Sendable {
         livenessReads = Batcher(label: "liveness") {
             (keys, deadline) async throws(PostgresError) in
             try await AccessTokens.read(keys, pool: pool, primary: primary, deadline: deadline)
+        }
+        failureCounts = Batcher(label: "throttles") {
+            (failures, deadline) async throws(PostgresError) in
+            try await Throttles.count(failures, pool: pool, deadline: deadline)
+        }
+        pings = Batcher(label: "ping") { (asked, deadline) async throws(PostgresError) in
+            let rows = try await pool.execute(Examination.ping, deadline: deadline)
+            guard let first = rows.first else { throw .undecodable("ping: no row") }
+            try Store.check(first.primary, by: primary)
+            return asked.map { _ in first.primary.time }
         }
         tokenRevocations = Batcher(label: "revoke") {
             (revocations, deadline) async throws(PostgresError) in
@@ -39,23 +51,22 @@ package struct Store: Sendable {
     /// When a request that begins now must have its answer from the database.
     package static var deadline: ContinuousClock.Instant { .now + Limits.storeDeadline }
 
-    /// Runs a statement whose rows begin with the server's identity, and checks it.
+    /// Runs a statement whose rows begin with the server's identity, and checks it. It is repeated
+    /// while its outcome is unknown: each of these statements may be.
     func proven<Row: PostgresRow, each Input: PostgresValue>(
-        _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input
+        _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input,
+        deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> [Proven<Row>] {
         do {
-            let rows = try await pool.execute(
-                statement, repeat each input, deadline: Store.deadline)
-            guard let first = rows.first else {
+            let rows = try await Store.untilCertain(
+                statement, repeat each input, pool: pool, primary: primary, deadline: deadline)
+            guard !rows.isEmpty else {
                 throw PostgresError.undecodable(
                     "\(statement.name): no row of the server's identity")
             }
-            try primary.check(first.primary)
             return rows
         } catch let error as PostgresError {
             throw StoreError(error)
-        } catch let error as StoreError {
-            throw error
         } catch {
             throw .broken("\(error)")
         }

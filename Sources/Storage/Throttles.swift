@@ -1,51 +1,92 @@
 package import OAuth
 import Postgres
 
+/// One failure to be counted; each is a request of its own, however many are alike.
+struct CountedFailure: Hashable, Sendable {
+    let throttle: Throttle
+    let id: UInt64
+}
+
 /// Counted failures, in the database, where neither a restart nor another node forgets them.
 enum Throttles {
+    /// How many failures there are in a window, and how long it lasts.
+    struct Count: Sendable {
+        let failures: Int
+        let secondsLeft: Int64
+    }
+
     struct CountRow: PostgresRow {
-        let failures: Int32
+        let key: [UInt8]
+        let failures: Int64
         let secondsLeft: Int64
 
         init(_ cells: inout Cells) throws(PostgresError) {
+            key = try cells.next()
             failures = try cells.next()
             secondsLeft = try cells.next()
         }
     }
 
-    /// Counts one failure more, in a new window where the last one is over. Past the limit nothing
-    /// is counted any more, so a flood of guesses costs a read each.
-    static let count = Statement<CountRow, [UInt8], Int32, Int64>(
+    /// Adds failures to their counters, in a new window where the last one is over. One that is
+    /// past its limit is only read: a flood of guesses takes no lock and writes nothing.
+    static let count = Statement<CountRow, [[UInt8]], [Int64], [Int64], [Int64]>(
         "throttles_count",
         """
-        WITH counted AS (
+        WITH asked AS (
+            SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
+                AS a (key, added, most, seconds)),
+        full_counters AS MATERIALIZED (
+            SELECT t.key, t.failures, t.window_ends_at
+            FROM asked JOIN throttles AS t USING (key)
+            WHERE t.window_ends_at > clock_timestamp() AND t.failures > asked.most),
+        counted AS (
             INSERT INTO throttles AS t (key, failures, window_ends_at)
-            VALUES ($1, 1, clock_timestamp() + make_interval(secs => $3::bigint))
+            SELECT key, added, clock_timestamp() + make_interval(secs => seconds)
+            FROM asked WHERE NOT EXISTS (SELECT FROM full_counters AS f WHERE f.key = asked.key)
+            ORDER BY key
             ON CONFLICT (key) DO UPDATE SET
-                failures = CASE WHEN t.window_ends_at <= clock_timestamp() THEN 1
-                                ELSE t.failures + 1 END,
+                failures = CASE WHEN t.window_ends_at <= clock_timestamp() THEN excluded.failures
+                                ELSE t.failures + excluded.failures END,
                 window_ends_at = CASE WHEN t.window_ends_at <= clock_timestamp()
                                       THEN excluded.window_ends_at ELSE t.window_ends_at END
-            WHERE t.window_ends_at <= clock_timestamp() OR t.failures <= $2
-            RETURNING failures, window_ends_at)
-        SELECT failures, ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
-        FROM counted
-        UNION ALL
-        SELECT failures + 1, ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
-        FROM throttles
-        WHERE key = $1 AND NOT EXISTS (SELECT FROM counted)
+            RETURNING key, failures, window_ends_at)
+        SELECT key, failures::bigint,
+               ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
+        FROM (SELECT * FROM counted UNION ALL SELECT * FROM full_counters) AS c
         """)
+
+    /// Counts a batch. It never holds more than one connection, so that whoever guesses cannot
+    /// keep others from the pool.
+    static func count(
+        _ failures: [CountedFailure], pool: PostgresPool, deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Count] {
+        var added: [Throttle: Int64] = [:]
+        for failure in failures { added[failure.throttle, default: 0] += 1 }
+        let asked = Array(added)
+        let rows = try await pool.execute(
+            count, asked.map(\.key.key), asked.map(\.value),
+            asked.map { Int64($0.key.failures) }, asked.map(\.key.windowSeconds),
+            deadline: deadline)
+        var counts: [[UInt8]: Count] = [:]
+        for row in rows {
+            counts[row.key] = Count(
+                failures: Int(row.failures), secondsLeft: row.secondsLeft)
+        }
+        // Those of one batch share its end; the limit is passed by at most one batch.
+        return failures.map { counts[$0.throttle.key] ?? Count(failures: 0, secondsLeft: 0) }
+    }
 }
 
 extension Store {
     /// Counts a failure; the refusal once there are too many.
-    package func countFailure(_ throttle: Throttle) async throws(StoreError) -> OAuthError? {
+    package func countFailure(
+        _ throttle: Throttle, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> OAuthError? {
         do {
-            let rows = try await pool.execute(
-                Throttles.count, throttle.key, Int32(throttle.failures), throttle.windowSeconds,
-                deadline: Store.deadline)
-            guard let row = rows.first else { return nil }
-            return throttle.refusal(count: Int(row.failures), secondsLeft: row.secondsLeft)
+            let counted = try await failureCounts.perform(
+                CountedFailure(throttle: throttle, id: UInt64.random(in: .min ... .max)),
+                deadline: deadline)
+            return throttle.refusal(count: counted.failures, secondsLeft: counted.secondsLeft)
         } catch {
             throw StoreError(error)
         }

@@ -33,7 +33,8 @@ struct FormRequest {
         form = try Form(parsing: body.readableBytesView)
         let credentials = try PresentedCredentials(
             authorization: request.headers[values: .authorization], form: form)
-        let read = try await services.store.client(credentials.clientID)
+        let read = try await services.store.client(
+            credentials.clientID, by: context.deadline)
         unretiredKeyIDs = read.unretiredKeyIDs
         client = try await FormRequest.authenticate(credentials, read, context, services)
     }
@@ -52,7 +53,11 @@ struct FormRequest {
                 let network = context.clientAddress.throttleNetwork
                 let throttle = Throttle.clientSecret(
                     clientID: credentials.clientID, network: network)
-                if let refusal = try await services.store.countFailure(throttle) { throw refusal }
+                if let refusal = try await services.store.countFailure(
+                    throttle, by: context.deadline)
+                {
+                    throw refusal
+                }
             }
             throw error.error
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import OAuth
 import Postgres
+import Web
 
 /// Why a command failed, in words that say what to do. It exits 1.
 struct CommandFailure: Error, CustomStringConvertible {
@@ -16,6 +17,7 @@ struct CommandFailure: Error, CustomStringConvertible {
 enum Console {
     /// A line for people, on standard error.
     static func error(_ text: String) {
+        LogSink.flushStandardError()
         FileHandle.standardError.write(Data("doornail: \(text)\n".utf8))
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Web
 
 /// The command line.
 struct Doornail: AsyncParsableCommand {
@@ -36,6 +37,13 @@ enum Version {
 @main
 enum Main {
     static func main() async {
+        let code = await run()
+        LogSink.flushStandardError()
+        exit(code)
+    }
+
+    /// Runs the command that was asked for; its exit code.
+    private static func run() async -> Int32 {
         do {
             var command = try Doornail.parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
@@ -43,26 +51,28 @@ enum Main {
             } else {
                 try command.run()
             }
+            return 0
         } catch let invalid as Settings.Invalid {
             Console.error(invalid.description)
-            exit(invalid.isUsage ? 2 : 1)
+            return invalid.isUsage ? 2 : 1
         } catch let failure as CommandFailure {
             Console.error(failure.description)
-            exit(1)
+            return 1
         } catch {
             let text = Console.withoutTokens(Doornail.fullMessage(for: error))
             switch Doornail.exitCode(for: error) {
             case .success:
                 // Help, or the version: what was asked for.
                 print(text)
+                return 0
             case .validationFailure:
                 FileHandle.standardError.write(Data((text + "\n").utf8))
-                exit(2)
+                return 2
             case let code where text.isEmpty:
-                exit(code.rawValue)
+                return code.rawValue
             default:
                 Console.error("\(error)")
-                exit(1)
+                return 1
             }
         }
     }

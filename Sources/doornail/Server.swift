@@ -94,7 +94,7 @@ struct Server {
             throw CommandFailure(Node.StartError.secrets(refusal).description)
         } catch is UnreachableDatabase {
             return
-        } catch is PostgresError {
+        } catch is MigrationError {
             return
         } catch is StoreError {
             return
@@ -165,14 +165,15 @@ struct Backend: Service {
 
     private func waitForVersion() async throws {
         var reported = false
-        while !Task.isCancelled {
+        while true {
+            try Task.checkCancellation()
             do {
                 let status = try await Database.withConnection(url) { connection in
                     try await Migrator(migrations: Migrations.all).status(on: connection)
                 }
                 if let problem = Database.problem(with: status) { throw CommandFailure(problem) }
                 return
-            } catch let error as UnreachableDatabase {
+            } catch let error where Self.mayPass(error) {
                 if !reported {
                     logger.error(
                         "waiting for the database", metadata: ["error": "\(error)"])
@@ -180,6 +181,16 @@ struct Backend: Service {
                 reported = true
                 try await Task.sleep(for: .milliseconds(500))
             }
+        }
+    }
+
+    /// Whether an error may be over the next time: the database is away, and not wrong.
+    private static func mayPass(_ error: any Error) -> Bool {
+        switch error {
+        case is UnreachableDatabase, MigrationError.database(.unavailable),
+            MigrationError.database(.outcomeUnknown):
+            true
+        default: false
         }
     }
 

@@ -43,7 +43,7 @@ def dev(tmp_path):
         )
     try:
         deadline = time.monotonic() + 60
-        while "http://127.0.0.1:4444" not in log.read_text():
+        while "Doornail is running at http://127.0.0.1:4444" not in log.read_text():
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         ready = requests.get("http://127.0.0.1:4444/health/ready", timeout=10)

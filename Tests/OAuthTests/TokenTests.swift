@@ -135,9 +135,10 @@ import Testing
     /// The first secret signs, once every node lists it.
     @Test(
         arguments: [
-            ([], 2), ([[1, 2]], 2), ([[1, 2], [1]], 1), ([[1, 2], [1, 2]], 2), ([[3]], 1),
-        ] as [([Set<UInt8>], UInt8)])
-    func signs(nodes: [Set<UInt8>], keyID: UInt8) throws {
+            ([], 2), ([[1, 2]], 2), ([[1, 2], [1]], 1), ([[1, 2], [1, 2]], 2), ([[3]], nil),
+            ([[]], nil),
+        ] as [([Set<UInt8>], UInt8?)])
+    func signs(nodes: [Set<UInt8>], keyID: UInt8?) throws {
         let secrets = try ServerSecret.list(Fixture.otherSecret + "," + Fixture.secret)
         let rows = [try known(1, Fixture.secret), try known(2, Fixture.otherSecret)]
         let ring = try SecretRules.ring(secrets: secrets, known: rows, nodes: nodes)

@@ -82,6 +82,11 @@ import Testing
                 "UPDATE clients SET id = gen_random_uuid()", "DELETE FROM secrets",
                 "TRUNCATE secrets", "UPDATE secrets SET key_id = 9", "DELETE FROM revocation_clock",
                 "TRUNCATE revocation_clock", "UPDATE revocation_clock SET last_number = 0",
+                "UPDATE revocation_clock SET last_number = last_number + 2",
+                "DELETE FROM revocations", "TRUNCATE revocations",
+                "UPDATE revocations SET reason = 'x'",
+                "INSERT INTO revocations (number, kind, is_end, reason, actor) "
+                    + "VALUES (99, 'everything', true, 'x', 'x')",
             ] {
                 let error = await #expect(throws: PostgresError.self, "\(refused)") {
                     try await fixture.sql(refused)
@@ -111,6 +116,36 @@ import Testing
                 try await fixture.value(
                     "SELECT actor LIKE 'sql:%' FROM revocations WHERE number = 2")
                     == "true")
+        }
+    }
+
+    /// A deleted row that is put back as it was, from a backup or by hand, revives nothing.
+    @Test func aRowThatIsPutBackRevivesNothing() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.admitSecret()
+            let token = try await fixture.token(of: fixture.client())
+            #expect(try await fixture.liveness(of: token) == .alive)
+            try await fixture.sql("CREATE TABLE saved AS SELECT * FROM clients")
+            _ = try await fixture.store.deleteClient("app", because: StoreFixture.cause)
+            try await fixture.sql("INSERT INTO clients SELECT * FROM saved")
+            #expect(try await fixture.liveness(of: token) == .dead(.clientEnded))
+        }
+    }
+
+    /// Temporary tables of the same names do not stand in for the log.
+    @Test func theLogIsNotShadowed() async throws {
+        try await StoreFixture.with { fixture in
+            _ = try await fixture.client()
+            let log = try await fixture.value("SELECT current_schema()") + ".revocations"
+            try await fixture.sql(
+                """
+                CREATE TEMP TABLE revocations (LIKE revocations INCLUDING DEFAULTS);
+                CREATE TEMP TABLE revocation_clock (last_number bigint, log_id uuid);
+                INSERT INTO revocation_clock VALUES (0)
+                """)
+            try await fixture.sql("UPDATE clients SET epoch = epoch + 1")
+            #expect(try await fixture.value("SELECT count(*) FROM \(log)") == "1")
+            #expect(try await fixture.value("SELECT count(*) FROM pg_temp.revocations") == "0")
         }
     }
 

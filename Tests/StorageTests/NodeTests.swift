@@ -74,6 +74,35 @@ import Testing
         }
     }
 
+    /// A secret that is the only one of a running node cannot be retired under it, and no node signs
+    /// under a secret that another one lacks.
+    @Test func nobodySignsWhatAnotherNodeLacks() async throws {
+        try await StoreFixture.with { fixture in
+            let old = try node(fixture, Self.a)
+            try await old.start()
+            let new = try node(fixture, Self.b + "," + Self.a)
+            try await new.start()
+            let error = await #expect(throws: StoreError.self) {
+                _ = try await fixture.store.retireSecret(1, because: StoreFixture.cause)
+            }
+            #expect(error?.kind == "conflict")
+            #expect(throws: StoreError.self) { try new.signingKeyID(unretired: [2]) }
+            #expect(try new.signingKeyID(unretired: [1, 2]) == 1)
+        }
+    }
+
+    /// A node whose secrets are all retired takes its leave, and holds nobody up.
+    @Test func aNodeWithoutASecretLeaves() async throws {
+        try await StoreFixture.with { fixture in
+            let old = try node(fixture, Self.a)
+            try await old.start()
+            try await fixture.sql("UPDATE secrets SET retired_at = now()")
+            await old.run()
+            #expect(try await fixture.store.nodes().isEmpty)
+            #expect(throws: StoreError.self) { try old.open("dn_at_AAAA") }
+        }
+    }
+
     @Test func manyThatStartAtOnceAgreeOnKeyIDs() async throws {
         try await StoreFixture.with { fixture in
             try await withThrowingTaskGroup(of: UInt8.self) { group in

@@ -121,8 +121,10 @@ import Testing
         Hops(xForwardedFor: ["::ffff:203.0.113.9"], client: "203.0.113.9"),
         Hops(peer: "::ffff:10.0.0.1", xForwardedFor: ["203.0.113.9"], client: "203.0.113.9"),
         Hops(
-            forwarded: ["for=198.51.100.7"], xForwardedFor: ["203.0.113.9"],
-            client: "198.51.100.7"),
+            forwarded: ["for=198.51.100.7"], xForwardedFor: ["203.0.113.9"], client: "10.0.0.1"),
+        Hops(
+            forwarded: ["for=203.0.113.9"], xForwardedFor: ["6.6.6.6, 203.0.113.9"],
+            client: "203.0.113.9"),
         Hops(forwarded: [#"for="[2001:db8::1]:4711""#], client: "2001:db8::1"),
         Hops(forwarded: [#"For="[2001:db8::1]";proto=https;by=10.0.0.1"#], client: "2001:db8::1"),
         Hops(forwarded: ["for=6.6.6.6, for=198.51.100.7;proto=http"], client: "198.51.100.7"),

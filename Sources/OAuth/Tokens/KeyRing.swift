@@ -15,7 +15,8 @@ package struct KeyRing: Sendable {
         }
     }
 
-    /// The key ids that new tokens may be signed under, the preferred one first.
+    /// The key ids that new tokens may be signed under, the preferred one first: those that every
+    /// running node holds. There may be none for a while; then nothing is signed.
     package let signers: [UInt8]
     /// Key ids that the database knows, that are not retired, and whose secret this node lacks.
     package let lacking: Set<UInt8>
@@ -81,11 +82,11 @@ package enum SecretRules {
             keys.append(KeyRing.Key(id: row.keyID, secret: secret))
             if !row.isRetired { candidates.append(row.keyID) }
         }
-        guard let last = candidates.last else { throw .allRetired }
+        guard !candidates.isEmpty else { throw .allRetired }
         let everywhere = candidates.filter { id in nodes.allSatisfy { $0.contains(id) } }
         let unretired = Set(known.filter { !$0.isRetired }.map(\.keyID))
         return KeyRing(
-            keys: keys, signers: everywhere.isEmpty ? [last] : everywhere,
+            keys: keys, signers: everywhere,
             lacking: unretired.subtracting(keys.map(\.id)))
     }
 

@@ -18,7 +18,7 @@ struct IntrospectEndpoint: Sendable {
         guard let token = try services.node.open(sent.form.required("token")) else {
             return inactive(context)
         }
-        let state = try await services.store.liveness(of: token)
+        let state = try await services.store.liveness(of: token, by: context.deadline)
         guard Liveness.of(token, in: state) == .alive, let client = state.client,
             Introspection.mayKnow(sent.client.client, about: token)
         else { return inactive(context) }

@@ -21,8 +21,9 @@ struct RevokeEndpoint: Sendable {
             _ = try await services.revoker.end(
                 .token(token),
                 because: Cause(
-                    reason: "revoked by its client", actor: "client:\(sent.client.client.clientID)")
-            )
+                    reason: "revoked by its client",
+                    actor: "client:\(sent.client.client.clientID)"),
+                by: context.deadline)
             context.log.outcome = "revoked"
         case .nothing:
             context.log.outcome = "unknown_token"

@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 #if canImport(Glibc)
@@ -21,29 +22,63 @@ package struct LogSink: Sendable {
         writeLine(line)
     }
 
-    /// Standard error: one `write` for a line, and lines of two threads never mixed.
-    package static let standardError = LogSink(writeToStandardError)
-
-    private static func writeToStandardError(_ line: String) {
-        let bytes = Array(line.utf8)
-        turn.withLock { _ in
-            var start = 0
-            while start < bytes.count {
-                let written = unsafe bytes[start...].withUnsafeBytes { rest in
-                    // `rest` is valid for this call and `write` keeps no pointer to it.
-                    unsafe systemWrite(STDERR_FILENO, rest.baseAddress, rest.count)
-                }
-                if written > 0 {
-                    start += written
-                } else if errno != EINTR {
-                    // Nobody reads any more: a line lost is better than a server stopped.
-                    return
-                }
+    /// Standard error, by a thread of its own: whoever reads it may stop reading, and no request
+    /// waits for that. Lines beyond a bound are dropped, and counted in a line once there is room.
+    package static let standardError = LogSink { line in
+        let place = backlog.withLock { backlog -> Bool in
+            guard backlog.waiting < longestBacklog else {
+                backlog.dropped += 1
+                return false
+            }
+            backlog.waiting += 1
+            return true
+        }
+        guard place else { return }
+        queue.async {
+            writeToStandardError(line)
+            let dropped = backlog.withLock { backlog in
+                backlog.waiting -= 1
+                defer { if backlog.waiting == 0 { backlog.dropped = 0 } }
+                return backlog.waiting == 0 ? backlog.dropped : 0
+            }
+            if dropped > 0 {
+                writeToStandardError("doornail: \(dropped) log lines were dropped\n")
             }
         }
     }
 
-    private static let turn = Mutex<Void>(())
+    /// Waits until what was logged is written, a second at most; before the process ends.
+    package static func flushStandardError() {
+        let written = DispatchSemaphore(value: 0)
+        queue.async { written.signal() }
+        _ = written.wait(timeout: .now() + .seconds(1))
+    }
+
+    private struct Backlog {
+        var waiting = 0
+        var dropped = 0
+    }
+
+    private static let longestBacklog = 10_000
+    private static let backlog = Mutex(Backlog())
+    private static let queue = DispatchQueue(label: "doornail.log")
+
+    private static func writeToStandardError(_ line: String) {
+        let bytes = Array(line.utf8)
+        var start = 0
+        while start < bytes.count {
+            let written = unsafe bytes[start...].withUnsafeBytes { rest in
+                // `rest` is valid for this call and `write` keeps no pointer to it.
+                unsafe systemWrite(STDERR_FILENO, rest.baseAddress, rest.count)
+            }
+            if written > 0 {
+                start += written
+            } else if errno != EINTR {
+                // Nobody reads any more: a line lost is better than a server stopped.
+                return
+            }
+        }
+    }
 }
 
 /// The system's `write`, which inside ``LogSink`` is hidden by its own.

@@ -12,6 +12,9 @@ package struct DoornailContext: RequestContext {
     package let arrivedAt: ContinuousClock.Instant
     /// Set by ``RequestIDMiddleware``.
     package var requestID = ""
+
+    /// When the request must have its answer from the database, in all.
+    var deadline: ContinuousClock.Instant { arrivedAt + Limits.storeDeadline }
     /// What the endpoint wants the access log to say.
     package let log = RequestLog()
 

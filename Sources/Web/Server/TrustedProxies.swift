@@ -90,26 +90,33 @@ package struct TrustedProxies: Sendable, Equatable {
         networks.contains { $0.contains(address) }
     }
 
-    /// The right-most address that is not a trusted proxy's.
+    /// The right-most address that is not a trusted proxy's, by `Forwarded` (RFC 7239) or
+    /// `X-Forwarded-For`. Reading goes from right to left, and what cannot be read ends it at the
+    /// last hop that could.
     ///
-    /// `Forwarded` (RFC 7239) wins over `X-Forwarded-For`. Reading goes from right to left, and
-    /// what cannot be read ends it at the last hop that could.
+    /// A proxy writes one of the two and passes the other on as the client sent it. Where both are
+    /// there and differ, nobody knows which is true, and the peer's own address is taken.
     package func clientAddress(
         peer: String, forwarded: [String], xForwardedFor: [String]
     ) -> ClientAddress {
         guard let peerAddress = IPAddress(peer), contains(peerAddress) else {
             return ClientAddress(peer)
         }
-        let hops =
-            forwarded.isEmpty
-            ? ForwardedHeader.xForwardedFor(xForwardedFor) : ForwardedHeader.forwarded(forwarded)
+        let standard = client(behind: peerAddress, ForwardedHeader.forwarded(forwarded))
+        let common = client(behind: peerAddress, ForwardedHeader.xForwardedFor(xForwardedFor))
+        if forwarded.isEmpty { return ClientAddress(common) }
+        if xForwardedFor.isEmpty || standard == common { return ClientAddress(standard) }
+        return ClientAddress(peerAddress)
+    }
+
+    private func client(behind peerAddress: IPAddress, _ hops: [IPAddress?]) -> IPAddress {
         var client = peerAddress
         for hop in hops.reversed() {
             guard let hop else { break }
             client = hop
             if !contains(hop) { break }
         }
-        return ClientAddress(client)
+        return client
     }
 }
 
