@@ -92,11 +92,7 @@ struct Server {
             }
         } catch let refusal as SecretRules.Refusal {
             throw CommandFailure(Node.StartError.secrets(refusal).description)
-        } catch is UnreachableDatabase {
-            return
-        } catch is MigrationError {
-            return
-        } catch is StoreError {
+        } catch where Backend.mayPass(error) {
             return
         }
     }
@@ -185,10 +181,10 @@ struct Backend: Service {
     }
 
     /// Whether an error may be over the next time: the database is away, and not wrong.
-    private static func mayPass(_ error: any Error) -> Bool {
+    static func mayPass(_ error: any Error) -> Bool {
         switch error {
         case is UnreachableDatabase, MigrationError.database(.unavailable),
-            MigrationError.database(.outcomeUnknown):
+            MigrationError.database(.outcomeUnknown), StoreError.unavailable:
             true
         default: false
         }
