@@ -92,7 +92,7 @@ struct Server {
             }
         } catch let refusal as SecretRules.Refusal {
             throw CommandFailure(Node.StartError.secrets(refusal).description)
-        } catch where Backend.mayPass(error) {
+        } catch let error where Backend.mayPass(error) {
             return
         }
     }
