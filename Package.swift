@@ -13,7 +13,14 @@ let strict: [SwiftSetting] = [
 /// The files of migrations/, in order; a test compares the list with the folder.
 let migrations = [
     "0001_revocation_log", "0002_clients", "0003_revoked_tokens", "0004_secrets",
-    "0005_throttles",
+    "0005_throttles", "0006_users", "0007_sessions", "0008_grants", "0009_authorization_codes",
+]
+
+/// What the pages in Sources/Web/Pages are made of; the binary carries it.
+let pages = [
+    "layout.mustache", "login.mustache", "consent.mustache", "signedIn.mustache",
+    "logout.mustache", "loggedOut.mustache", "notLoggedIn.mustache", "error.mustache",
+    "formPost.mustache", "style.css",
 ]
 
 let package = Package(
@@ -32,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
@@ -41,7 +49,10 @@ let package = Package(
             name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev", "libssl-dev"])]),
         .target(
             name: "OAuth",
-            dependencies: [.product(name: "Crypto", package: "swift-crypto")],
+            dependencies: [
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
             swiftSettings: strict),
         .target(
             name: "Postgres",
@@ -79,8 +90,10 @@ let package = Package(
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "Mustache", package: "swift-mustache"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
@@ -89,6 +102,7 @@ let package = Package(
                 .product(name: "NIOCertificateReloading", package: "swift-nio-extras"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
+            resources: pages.map { .embedInCode("Pages/\($0)") },
             swiftSettings: strict),
         .executableTarget(
             name: "doornail",

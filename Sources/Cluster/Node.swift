@@ -41,12 +41,23 @@ package final class Node: Sendable {
         let takenAt: ContinuousClock.Instant
     }
 
+    /// When the database was last heard, and the last time that it was not for a while.
+    private struct Contact: Sendable {
+        var heardAt: ContinuousClock.Instant
+        var databaseTime: UnixTime
+        var outage: Outage?
+    }
+
+    /// How long the database is not heard before that is an outage.
+    private static let outageAfter: Duration = .seconds(5)
+
     private let store: Store
     private let secrets: [ServerSecret]
     private let version: String
     private let logger: Logger
     private let id: Mutex<Identifier>
     private let view = Mutex<View?>(nil)
+    private let contact = Mutex<Contact?>(nil)
 
     package init(store: Store, secrets: [ServerSecret], version: String, logger: Logger) {
         self.store = store
@@ -87,6 +98,7 @@ package final class Node: Sendable {
             let joined = try await store.secrets().map(\.known)
             _ = try SecretRules.unknown(secrets: secrets, known: joined)
             guard try await refresh(takenAt: .now) else { throw SecretRules.Refusal.allRetired }
+            heard(at: try await store.ping())
         } catch let refusal as SecretRules.Refusal {
             throw .secrets(refusal)
         } catch let error as StoreError {
@@ -106,7 +118,9 @@ package final class Node: Sendable {
             do {
                 try await Task.sleep(for: Node.interval)
                 let asked = ContinuousClock.now
-                if try await !store.renewNode(id.withLock { $0 }, holding: held) {
+                let renewal = try await store.renewNode(id.withLock { $0 }, holding: held)
+                heard(at: renewal.at)
+                if !renewal.isThere {
                     logger.warning("this node was taken for dead; it joins again")
                     id.withLock { $0 = Node.newID() }
                     try await join()
@@ -156,11 +170,77 @@ package final class Node: Sendable {
         return keyID
     }
 
-    /// Opens what was presented as a token: an access token or a forgery, never a guess.
-    package func open(_ text: String) throws(StoreError) -> AccessToken? {
+    /// Opens what was presented as a token: one of ours or a forgery, never a guess.
+    package func open(_ text: String) throws(StoreError) -> Token? {
         let view = try current()
-        switch view.codec.open(text) {
-        case .access(let token): return token
+        return try certain(view.codec.open(text), view)
+    }
+
+    /// Opens what was presented as an authorization code.
+    package func openCode(_ text: String) throws(StoreError) -> AuthorizationCode? {
+        let view = try current()
+        return try certain(view.codec.openCode(text), view)
+    }
+
+    /// Seals something that a browser keeps for a while: a form's token, a cookie.
+    package func seal(
+        _ payload: [UInt8], for purpose: ServerSecret.Purpose
+    ) throws(StoreError) -> Redacted<String> {
+        let view = try current()
+        guard let keyID = view.ring.signers.first,
+            let sealed = view.codec.seal(payload, for: purpose, keyID: keyID)
+        else { throw .unavailable("this node has no secret that every node holds") }
+        return sealed
+    }
+
+    /// What was sealed under a secret that has not been retired; nil for anything else.
+    package func unseal(
+        _ text: String, for purpose: ServerSecret.Purpose
+    ) throws(StoreError) -> [UInt8]? {
+        let view = try current()
+        guard let sealed = try certain(view.codec.open(text.utf8, for: purpose), view),
+            !view.ring.retired.contains(sealed.keyID)
+        else { return nil }
+        return sealed.bytes
+    }
+
+    /// A hash that only holders of the secret can compute; the same on every node, but for the moment
+    /// in which they begin to sign under another secret.
+    package func keyedHash(
+        _ text: String, for purpose: ServerSecret.Purpose
+    ) throws(StoreError) -> [UInt8] {
+        let view = try current()
+        guard let keyID = view.ring.signers.first,
+            let hash = view.codec.keyedHash(text, for: purpose, keyID: keyID)
+        else { throw .unavailable("this node has no secret that every node holds") }
+        return hash
+    }
+
+    /// The last outage of the database as this node saw it. While one may be under way or only just
+    /// over, nothing is said: a retry after it must not be taken for a replay.
+    package func outage() throws(StoreError) -> Outage? {
+        guard let contact = contact.withLock({ $0 }),
+            ContinuousClock.now - contact.heardAt < Node.outageAfter
+        else { throw .unavailable("this node has not heard the database for a while") }
+        return contact.outage
+    }
+
+    private func heard(at time: UnixTime) {
+        let now = ContinuousClock.now
+        contact.withLock { contact in
+            var outage = contact?.outage
+            if let last = contact, now - last.heardAt >= Node.outageAfter {
+                outage = Outage(began: last.databaseTime, ended: time)
+            }
+            contact = Contact(heardAt: now, databaseTime: time, outage: outage)
+        }
+    }
+
+    private func certain<Value>(
+        _ presented: Presented<Value>, _ view: View
+    ) throws(StoreError) -> Value? {
+        switch presented {
+        case .authentic(let value): return value
         case .forged: return nil
         case .unknownKey:
             guard ContinuousClock.now - view.takenAt < Node.certainFor else {

@@ -5,8 +5,21 @@ package import Storage
 
 /// Something that is to end, or to change for every node at once.
 package enum Ending: Sendable {
-    /// One access token.
-    case token(AccessToken)
+    /// One access token, of a client.
+    case token(AccessToken, client: Identifier)
+    /// What one client may do for one login, with all tokens of it.
+    case grant(Identifier)
+    /// One login, and all that hangs on it.
+    case session(Identifier)
+    /// Every login of a user, everywhere.
+    case user(UserReference)
+    /// A user, who may log in again only when enabled.
+    case userDisabled(UserReference)
+    /// A user, for good.
+    case userDeleted(UserReference)
+    case userEnabled(UserReference)
+    /// A user's password, for another one; every login ends.
+    case password(UserReference, PasswordHash)
     /// Everything that was issued to a client.
     case client(String)
     /// A client, which may get nothing until it is enabled again.
@@ -29,6 +42,13 @@ package enum Ending: Sendable {
     package var kind: String {
         switch self {
         case .token: "token"
+        case .grant: "grant"
+        case .session: "session"
+        case .user: "user"
+        case .userDisabled: "user_disabled"
+        case .userDeleted: "user_deleted"
+        case .userEnabled: "user_enabled"
+        case .password: "password"
         case .client: "client"
         case .clientDisabled: "client_disabled"
         case .clientDeleted: "client_deleted"
@@ -44,7 +64,11 @@ package enum Ending: Sendable {
     /// Which one it is, for the log; never a token's text.
     package var subject: String {
         switch self {
-        case .token(let token): token.id.description
+        case .token(let token, _): token.id.description
+        case .grant(let id), .session(let id): id.description
+        case .user(let user), .userDisabled(let user), .userDeleted(let user),
+            .userEnabled(let user), .password(let user, _):
+            user.text
         case .client(let id), .clientDisabled(let id), .clientDeleted(let id),
             .clientEnabled(let id), .clientSecret(let id, _, _),
             .previousClientSecret(let id):
@@ -98,8 +122,22 @@ package struct Revoker: Sendable {
         _ ending: Ending, because cause: Cause, by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> UnixTime {
         switch ending {
-        case .token(let token):
-            try await store.revoke(token, because: cause, by: deadline)
+        case .token(let token, let client):
+            try await store.revoke(token, of: client, because: cause, by: deadline)
+        case .grant(let id):
+            try await store.revokeGrant(id, because: cause, by: deadline)
+        case .session(let id):
+            try await store.revokeSession(id, because: cause, by: deadline)
+        case .user(let user):
+            try await store.endUser(user, because: cause)
+        case .userDisabled(let user):
+            try await store.endUser(user, disabling: true, because: cause)
+        case .userDeleted(let user):
+            try await store.deleteUser(user, because: cause)
+        case .userEnabled(let user):
+            try await store.enableUser(user, because: cause)
+        case .password(let user, let hash):
+            try await store.endUser(user, password: hash, because: cause)
         case .client(let id):
             try await store.endClient(id, disabling: false, because: cause)
         case .clientDisabled(let id):

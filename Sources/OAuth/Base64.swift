@@ -5,6 +5,8 @@
 package enum Base64 {
     private static let urlAlphabet = Array(
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+    private static let standardAlphabet =
+        urlAlphabet.prefix(62) + [UInt8(ascii: "+"), UInt8(ascii: "/")]
 
     private static let urlValues = table(last: ("-", "_"))
     private static let standardValues = table(last: ("+", "/"))
@@ -21,6 +23,17 @@ package enum Base64 {
 
     /// Encodes bytes as base64url without padding (RFC 4648 §5).
     package static func encodeURL(_ bytes: some Collection<UInt8>) -> String {
+        encode(bytes, alphabet: urlAlphabet)
+    }
+
+    /// Encodes bytes as standard base64 without padding, as PHC strings have it.
+    package static func encodeStandard(_ bytes: some Collection<UInt8>) -> String {
+        encode(bytes, alphabet: Array(standardAlphabet))
+    }
+
+    private static func encode(
+        _ bytes: some Collection<UInt8>, alphabet: [UInt8]
+    ) -> String {
         var text: [UInt8] = []
         text.reserveCapacity((bytes.count * 4 + 2) / 3)
         var buffer: UInt32 = 0
@@ -30,11 +43,11 @@ package enum Base64 {
             bits += 8
             while bits >= 6 {
                 bits -= 6
-                text.append(urlAlphabet[Int(buffer >> UInt32(bits) & 63)])
+                text.append(alphabet[Int(buffer >> UInt32(bits) & 63)])
             }
         }
         if bits > 0 {
-            text.append(urlAlphabet[Int(buffer << UInt32(6 - bits) & 63)])
+            text.append(alphabet[Int(buffer << UInt32(6 - bits) & 63)])
         }
         return String(decoding: text, as: UTF8.self)
     }

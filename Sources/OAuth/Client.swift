@@ -28,31 +28,47 @@ package struct Client: Sendable, Equatable {
 
     package let id: Identifier
     package let clientID: String
+    package let name: String
     package let method: AuthenticationMethod
     /// SHA-256 of the secrets that are valid, the newest first; two while one is being rotated.
     package let secretHashes: [[UInt8]]
     package let grantTypes: [GrantType]
+    package let redirectURIs: [String]
+    package let postLogoutRedirectURIs: [String]
     package let scope: Scope
     package let audiences: [String]
     package let introspects: Introspects
     package let revokes: Revokes
+    package let isFirstParty: Bool
+    /// Whether its refresh tokens are replaced at each use.
+    package let rotates: Bool
+    /// How long after its use a refresh token is answered with the same successor.
+    package let retryWindowSeconds: Int32
     package let epoch: Int64
     package let isDisabled: Bool
 
     package init(
-        id: Identifier, clientID: String, method: AuthenticationMethod, secretHashes: [[UInt8]],
-        grantTypes: [GrantType], scope: Scope, audiences: [String], introspects: Introspects,
-        revokes: Revokes, epoch: Int64, isDisabled: Bool
+        id: Identifier, clientID: String, name: String, method: AuthenticationMethod,
+        secretHashes: [[UInt8]], grantTypes: [GrantType], redirectURIs: [String] = [],
+        postLogoutRedirectURIs: [String] = [], scope: Scope, audiences: [String],
+        introspects: Introspects, revokes: Revokes, isFirstParty: Bool = false,
+        rotates: Bool = true, retryWindowSeconds: Int32 = 30, epoch: Int64, isDisabled: Bool
     ) {
         self.id = id
         self.clientID = clientID
+        self.name = name
         self.method = method
         self.secretHashes = secretHashes
         self.grantTypes = grantTypes
+        self.redirectURIs = redirectURIs
+        self.postLogoutRedirectURIs = postLogoutRedirectURIs
         self.scope = scope
         self.audiences = audiences
         self.introspects = introspects
         self.revokes = revokes
+        self.isFirstParty = isFirstParty
+        self.rotates = rotates
+        self.retryWindowSeconds = retryWindowSeconds
         self.epoch = epoch
         self.isDisabled = isDisabled
     }

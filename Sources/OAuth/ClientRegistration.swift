@@ -49,6 +49,17 @@ package struct ClientRegistration: Sendable, Equatable {
         if method == .none, grantTypes.contains(.clientCredentials) {
             problems.append("a public client cannot have the grant client_credentials")
         }
+        if grantTypes.contains(.refreshToken), !grantTypes.contains(.authorizationCode) {
+            problems.append(
+                "the grant refresh_token comes with authorization_code, and alone gives nothing")
+        }
+        if grantTypes.contains(.authorizationCode), redirectURIs.isEmpty {
+            problems.append("the grant authorization_code needs a redirect URI (--redirect-uri)")
+        }
+        if method == .none, !rotates, grantTypes.contains(.refreshToken) {
+            problems.append(
+                "a public client's refresh tokens have to rotate (RFC 9700 §2.2.2)")
+        }
         if redirectURIs.count + postLogoutRedirectURIs.count > Limits.redirectURIs {
             problems.append("there are more than \(Limits.redirectURIs) redirect URIs")
         }

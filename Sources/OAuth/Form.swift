@@ -78,6 +78,28 @@ package struct Form: Sendable, Equatable {
         return String(validating: bytes, as: UTF8.self)
     }
 
+    /// Encodes parameters for a query or a body.
+    package static func encode(_ parameters: [(String, String)]) -> String {
+        parameters.map { "\(encode($0.0))=\(encode($0.1))" }.joined(separator: "&")
+    }
+
+    /// Encodes one text; a space becomes `%20`, which both queries and forms understand.
+    package static func encode(_ text: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var bytes: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"), UInt8(ascii: "~"):
+                bytes.append(byte)
+            default:
+                bytes += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Whether a Content-Type names a form; parameters such as `charset=UTF-8` are accepted.
     package static func isForm(contentType: String?) -> Bool {
         guard let contentType else { return false }

@@ -4,14 +4,17 @@ package enum Introspection {
     /// tells these apart (RFC 7662 §2.2).
     package static let inactive = #"{"active":false}"#
 
-    /// Whether a client may be told about a token that is alive.
-    package static func mayKnow(_ caller: Client, about token: AccessToken) -> Bool {
-        if token.client == caller.id { return true }
-        return switch caller.introspects {
-        case .own: false
-        case .audience:
-            token.audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
-        case .any: true
+    /// Whether a client may be told about a token that is alive. A refresh token is nobody's
+    /// business but its client's, and of those who may know all.
+    package static func mayKnow(
+        _ caller: Client, about live: LiveToken, _ token: Token
+    ) -> Bool {
+        if live.client == caller.id { return true }
+        return switch (caller.introspects, token) {
+        case (.own, _), (.audience, .refresh): false
+        case (.audience, .access):
+            live.audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
+        case (.any, _): true
         }
     }
 
@@ -26,27 +29,33 @@ package enum Introspection {
 
     /// The answer about a token that is alive (RFC 7662 §2.2).
     package static func active(
-        _ token: AccessToken, clientID: String, issuer: String
+        _ token: Token, _ live: LiveToken, issuer: String
     ) -> String {
         var json = JSONObject()
         json.set("active", true)
-        json.set("token_type", "Bearer")
-        json.set("token_use", "access_token")
-        json.set("client_id", clientID)
-        switch token.subject {
-        case .client: json.set("sub", clientID)
+        switch token {
+        case .access:
+            json.set("token_type", "Bearer")
+            json.set("token_use", "access_token")
+        case .refresh:
+            json.set("token_use", "refresh_token")
         }
-        if !token.scope.isEmpty { json.set("scope", token.scope.description) }
+        json.set("client_id", live.clientID)
+        json.set("sub", live.subject)
+        if let user = live.user { json.set("username", user.username) }
+        if !live.scope.isEmpty { json.set("scope", live.scope.description) }
         json.set("iss", issuer)
-        switch token.audience.count {
+        switch live.audience.count {
         case 0: break
-        case 1: json.set("aud", token.audience[0])
-        default: json.set("aud", token.audience)
+        case 1: json.set("aud", live.audience[0])
+        default: json.set("aud", live.audience)
         }
-        json.set("exp", token.expiresAt.seconds)
-        json.set("iat", token.issuedAt.seconds)
-        json.set("nbf", token.issuedAt.seconds)
-        json.set("jti", token.id.description)
+        json.set("exp", live.expiresAt.seconds)
+        json.set("iat", live.issuedAt.seconds)
+        if case .access(let access) = token {
+            json.set("nbf", live.issuedAt.seconds)
+            json.set("jti", access.id.description)
+        }
         return json.encoded
     }
 }

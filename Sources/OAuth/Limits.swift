@@ -28,6 +28,31 @@ package enum Limits {
     package static let storeDeadline: Duration = .milliseconds(4500)
     /// How long after its expiry a token is still revoked in earnest, and its row kept.
     package static let expiryGraceSeconds: Int64 = 3600
+    /// A user's name, in bytes.
+    package static let usernameBytes = 255
+    /// A password, in bytes: long enough for any sentence.
+    package static let passwordBytes = 8...1024
+    /// A browser's words for itself, in bytes; the rest is cut.
+    package static let userAgentBytes = 512
+    /// The parameters of an authorization request as a query, in bytes.
+    package static let authorizationRequestBytes = 8 * 1024
+    /// How long a code can be redeemed (RFC 6749 §4.1.2).
+    package static let codeSeconds: Int64 = 60
+    /// How long after its redemption the replay of a code ends what it was redeemed for.
+    package static let codeReplaySeconds: Int64 = 600
+    /// Live grants of one client in one session; the oldest ends.
+    package static let grantsPerSession = 10
+    /// How long a login may take that an application asked for anew.
+    package static let pageSeconds: Int64 = 3600
+    /// Password checks under way or waiting for a thread; more are 503. Two threads are through with
+    /// so many before those who wait have to be answered.
+    package static let waitingPasswords = 32
+    /// Wrong passwords for one account name, or from one browser that knows it, in one window.
+    package static let passwordFailures = 20
+    package static let passwordWindowSeconds: Int64 = 900
+    /// Wrong passwords from one address, in one window.
+    package static let addressFailures = 50
+    package static let addressWindowSeconds: Int64 = 300
     /// Wrong client secrets from one address for one client, in one window, before 429.
     package static let clientSecretFailures = 50
     /// The length of that window.

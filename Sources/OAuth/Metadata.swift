@@ -5,12 +5,20 @@ package enum Metadata {
     package static func document(issuer: Issuer) -> String {
         var json = JSONObject()
         json.set("issuer", issuer.text)
+        json.set("authorization_endpoint", issuer.text + "/authorize")
         json.set("token_endpoint", issuer.text + "/token")
         json.set("revocation_endpoint", issuer.text + "/revoke")
         json.set("introspection_endpoint", issuer.text + "/introspect")
+        json.set("end_session_endpoint", issuer.text + "/logout")
+        json.set("response_types_supported", ["code"])
+        json.set(
+            "response_modes_supported",
+            AuthorizationRequest.ResponseMode.allCases.map(\.rawValue))
+        json.set("code_challenge_methods_supported", ["S256"])
+        json.set("authorization_response_iss_parameter_supported", true)
         json.set("grant_types_supported", GrantType.allCases.map(\.rawValue))
         let methods = ["client_secret_basic", "client_secret_post"]
-        json.set("token_endpoint_auth_methods_supported", methods)
+        json.set("token_endpoint_auth_methods_supported", methods + ["none"])
         json.set("revocation_endpoint_auth_methods_supported", methods + ["none"])
         json.set("introspection_endpoint_auth_methods_supported", methods)
         return json.encoded
@@ -23,6 +31,9 @@ package struct Issuer: Sendable, Equatable {
     package let text: String
     /// Its path, empty or beginning with a slash: everything but health is served below it.
     package let path: String
+
+    /// Whether browsers reach it by https alone.
+    package var isSecure: Bool { text.utf8.starts(with: "https:".utf8) }
 
     /// Why a text cannot be an issuer, in words for the operator.
     package struct Invalid: Error, Sendable, CustomStringConvertible {

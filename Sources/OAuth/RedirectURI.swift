@@ -1,5 +1,61 @@
-/// What may be registered as a redirect URI (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
-package enum RedirectURI {
+/// A redirect URI that a request may use: made only by matching a registered one, byte by byte
+/// (RFC 6749 §3.1.2, RFC 9700 §2.1).
+package struct RedirectURI: Sendable, Hashable {
+    package let text: String
+
+    /// Takes a requested URI if it is registered; on the loopback addresses `127.0.0.1` and `[::1]`
+    /// with any port (RFC 8252 §7.3), since a native application cannot choose its own.
+    package init?(_ requested: String, registered: [String]) {
+        let bytes = Array(requested.utf8)
+        let portless = Self.withoutLoopbackPort(requested)
+        let isRegistered = registered.contains { uri in
+            Array(uri.utf8) == bytes
+                || portless.map { $0 == Self.withoutLoopbackPort(uri) } ?? false
+        }
+        guard isRegistered, Self.problem(with: requested) == nil else { return nil }
+        text = requested
+    }
+
+    /// A URI of `http://127.0.0.1` or `http://[::1]` as bytes without its port; nil for any other.
+    private static func withoutLoopbackPort(_ text: String) -> [UInt8]? {
+        for origin in ["http://127.0.0.1", "http://[::1]"] where text.utf8.starts(with: origin.utf8)
+        {
+            var rest = text.utf8.dropFirst(origin.utf8.count)
+            if rest.first == UInt8(ascii: ":") {
+                let digits = rest.dropFirst().prefix {
+                    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                }
+                guard (1...5).contains(digits.count),
+                    let port = Int(Substring(digits)), (1...65535).contains(port)
+                else { return nil }
+                rest = rest.dropFirst(1 + digits.count)
+            }
+            guard rest.isEmpty || rest.first == UInt8(ascii: "/") || rest.first == UInt8(ascii: "?")
+            else { return nil }
+            return Array(origin.utf8) + Array(rest)
+        }
+        return nil
+    }
+
+    /// Whether it is an https URL: the only kind that surely leads to one party.
+    package var isHTTPS: Bool { Self.scheme(of: text) == "https" }
+
+    /// Where it leads, for people: the host, or the scheme of a native application.
+    package var destination: String {
+        guard let scheme = Self.scheme(of: text), scheme == "https" || scheme == "http" else {
+            return String(text.prefix { $0 != ":" })
+        }
+        let rest = text.utf8.dropFirst(scheme.utf8.count + 3)
+        return String(Substring(rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }))
+    }
+
+    /// The URI with parameters added to its query (RFC 6749 §3.1.2).
+    package func adding(_ parameters: [(String, String)]) -> String {
+        let separator =
+            text.utf8.contains(UInt8(ascii: "?"))
+            ? (text.hasSuffix("?") || text.hasSuffix("&") ? "" : "&") : "?"
+        return text + separator + Form.encode(parameters)
+    }
     /// Schemes that run or show content instead of handing over to an application.
     private static let forbiddenSchemes: Set<String> = [
         "javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss",

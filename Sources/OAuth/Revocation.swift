@@ -1,23 +1,47 @@
 /// What a request to revoke a token leads to (RFC 7009 §2.1, §2.2).
 package enum RevocationDecision: Sendable, Equatable {
     /// End the token, by a commit of its own, also where it is dead already.
-    case end(AccessToken)
+    case endToken(AccessToken, client: Identifier)
+    /// End the grant with all that hangs on it, again where it has ended already.
+    case endGrant(Identifier)
     /// There is nothing to end: unknown, malformed, or expired for long. It is answered with 200.
     case nothing
 
     /// Decides for a client that has authenticated, or is public and named itself.
     ///
-    /// Another client's token is refused and lives on. A token counts as expired only an hour after
-    /// its expiry: clocks differ after a failover, and until then a row is committed.
-    /// - Parameter token: what was presented, nil where it is no token of ours.
+    /// Another client's token is refused and lives on. A refresh token ends its grant, also one that
+    /// was rotated away. An access token counts as expired only an hour after its expiry: clocks
+    /// differ after a failover, and until then a row is committed.
+    /// - Parameters:
+    ///   - token: what was presented, nil where it is no token of ours.
+    ///   - grant: the grant that the token names, nil where it names none or it is gone.
     package static func decide(
-        _ token: AccessToken?, by caller: AuthenticatedClient
+        _ token: Token?, grant: GrantState?, by caller: AuthenticatedClient
     ) throws(OAuthError) -> RevocationDecision {
         guard let token else { return .nothing }
-        guard token.client == caller.client.id else {
+        let client: Identifier
+        switch token {
+        case .access(let access):
+            switch access.subject {
+            case .client(let id, _): client = id
+            case .grant:
+                guard let grant else { return .nothing }
+                client = grant.client
+            }
+        case .refresh:
+            guard let grant else { return .nothing }
+            client = grant.client
+        }
+        guard client == caller.client.id else {
             throw OAuthError(.invalidGrant, "the token was not issued to this client")
         }
-        let forgotten = token.expiresAt.adding(seconds: Limits.expiryGraceSeconds)
-        return caller.readAt > forgotten ? .nothing : .end(token)
+        switch token {
+        case .refresh(let refresh):
+            return .endGrant(refresh.grant)
+        case .access(let access):
+            if caller.client.revokes == .grant, let grant { return .endGrant(grant.id) }
+            let forgotten = access.expiresAt.adding(seconds: Limits.expiryGraceSeconds)
+            return caller.readAt > forgotten ? .nothing : .endToken(access, client: client)
+        }
     }
 }

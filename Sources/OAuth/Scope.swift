@@ -38,6 +38,18 @@ package struct Scope: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    package func contains(_ token: String) -> Bool { tokens.contains(token) }
+
+    /// Whether every token of this scope is in another.
+    package func isSubset(of other: Scope) -> Bool {
+        Set(tokens).isSubset(of: Set(other.tokens))
+    }
+
+    /// The scope without one of its tokens.
+    package func removing(_ token: String) -> Scope {
+        Scope(unchecked: tokens.filter { $0 != token })
+    }
+
     package var isEmpty: Bool { tokens.isEmpty }
 
     package var description: String { tokens.joined(separator: " ") }

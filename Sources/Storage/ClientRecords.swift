@@ -241,7 +241,10 @@ enum ClientRecords {
         WITH \(Primary.expression), \(cause),
         changed AS (
             DELETE FROM clients USING cause WHERE client_id = $1 AND \(isStated)
-            RETURNING id)
+            RETURNING id),
+        forgotten AS (
+            DELETE FROM consents USING changed WHERE consents.client = changed.id
+            RETURNING consents.client)
         \(outcome)
         """)
 }

@@ -19,18 +19,26 @@ enum Clients {
             unretiredKeyIDs = try cells.next()
             let id: PostgresUUID? = try cells.next()
             let clientID: String? = try cells.next()
+            let name: String? = try cells.next()
             let method: String? = try cells.next()
             let secretHash: [UInt8]? = try cells.next()
             let previousSecretHash: [UInt8]? = try cells.next()
             let grantTypes: [String]? = try cells.next()
+            let redirectURIs: [String]? = try cells.next()
+            let postLogoutRedirectURIs: [String]? = try cells.next()
             let scope: [String]? = try cells.next()
             let audiences: [String]? = try cells.next()
             let introspects: String? = try cells.next()
             let revokes: String? = try cells.next()
+            let isFirstParty: Bool? = try cells.next()
+            let rotates: Bool? = try cells.next()
+            let retryWindowSeconds: Int32? = try cells.next()
             let epoch: Int64? = try cells.next()
             let isDisabled: Bool? = try cells.next()
-            guard let id, let clientID, let grantTypes, let scope, let audiences, let epoch,
-                let isDisabled, let method = method.flatMap(Client.AuthenticationMethod.init),
+            guard let id, let clientID, let name, let grantTypes, let redirectURIs,
+                let postLogoutRedirectURIs, let scope, let audiences, let isFirstParty,
+                let rotates, let retryWindowSeconds, let epoch, let isDisabled,
+                let method = method.flatMap(Client.AuthenticationMethod.init),
                 let introspects = introspects.flatMap(Client.Introspects.init),
                 let revokes = revokes.flatMap(Client.Revokes.init)
             else {
@@ -38,11 +46,13 @@ enum Clients {
                 return
             }
             client = Client(
-                id: Identifier(id), clientID: clientID, method: method,
+                id: Identifier(id), clientID: clientID, name: name, method: method,
                 secretHashes: [secretHash, previousSecretHash].compactMap { $0 },
                 grantTypes: grantTypes.compactMap(GrantType.init(rawValue:)),
+                redirectURIs: redirectURIs, postLogoutRedirectURIs: postLogoutRedirectURIs,
                 scope: Scope(stored: scope), audiences: audiences, introspects: introspects,
-                revokes: revokes, epoch: epoch, isDisabled: isDisabled)
+                revokes: revokes, isFirstParty: isFirstParty, rotates: rotates,
+                retryWindowSeconds: retryWindowSeconds, epoch: epoch, isDisabled: isDisabled)
         }
     }
 
@@ -53,9 +63,11 @@ enum Clients {
         WITH \(Primary.expression)
         SELECT \(Primary.columns),
                ARRAY(SELECT key_id FROM secrets WHERE retired_at IS NULL),
-               clients.id, clients.client_id, clients.auth_method, clients.secret_hash,
-               clients.previous_secret_hash, clients.grant_types, clients.scope,
-               clients.audiences, clients.introspects, clients.revokes, clients.epoch,
+               clients.id, clients.client_id, clients.name, clients.auth_method,
+               clients.secret_hash, clients.previous_secret_hash, clients.grant_types,
+               clients.redirect_uris, clients.post_logout_redirect_uris, clients.scope,
+               clients.audiences, clients.introspects, clients.revokes, clients.first_party,
+               clients.rotation, clients.retry_window_seconds, clients.epoch,
                clients.disabled_at IS NOT NULL
         FROM primary_state
         CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS asked (client_id, position)

@@ -51,6 +51,23 @@ enum Housekeeping {
             RETURNING 1)
         SELECT count(*) FROM removed
         """)
+    static let codes = removal(
+        "housekeeping_codes", from: "authorization_codes", key: "id",
+        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    static let sessions = removal(
+        "housekeeping_sessions", from: "sessions", key: "id",
+        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    static let endedSessions = removal(
+        "housekeeping_ended_sessions", from: "sessions", key: "id",
+        where: "revoked_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    static let grants = removal(
+        "housekeeping_grants", from: "grants", key: "id",
+        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    static let endedGrants = removal(
+        "housekeeping_ended_grants", from: "grants", key: "id",
+        where: "revoked_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+    /// How long a login or grant that was ended is remembered, for those who ask what happened.
+    static let endedSeconds: Int64 = 24 * 3600
     static let throttles = removal(
         "housekeeping_throttles", from: "throttles", key: "key",
         where: "window_ends_at < clock_timestamp() - make_interval(secs => $2::bigint)")
@@ -71,6 +88,23 @@ extension Store {
             (
                 "revocations",
                 try await remove(Housekeeping.revocations, olderThan: Housekeeping.logSeconds)
+            ))
+        // A code's row says for ten minutes after its redemption that it was used.
+        let codes = Limits.codeReplaySeconds + Limits.codeSeconds
+        removed.append(
+            ("authorization_codes", try await remove(Housekeeping.codes, olderThan: codes)))
+        let expired = Limits.expiryGraceSeconds + 1
+        removed.append(
+            (
+                "sessions",
+                try await remove(Housekeeping.sessions, olderThan: expired)
+                    + remove(Housekeeping.endedSessions, olderThan: Housekeeping.endedSeconds)
+            ))
+        removed.append(
+            (
+                "grants",
+                try await remove(Housekeeping.grants, olderThan: expired)
+                    + remove(Housekeeping.endedGrants, olderThan: Housekeeping.endedSeconds)
             ))
         removed.append(("throttles", try await remove(Housekeeping.throttles, olderThan: 0)))
         return removed

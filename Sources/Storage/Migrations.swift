@@ -10,6 +10,11 @@ package enum Migrations {
         migration(3, "0003_revoked_tokens", PackageResources._003_revoked_tokens_sql),
         migration(4, "0004_secrets", PackageResources._004_secrets_sql),
         migration(5, "0005_throttles", PackageResources._005_throttles_sql),
+        migration(6, "0006_users", PackageResources._006_users_sql),
+        migration(7, "0007_sessions", PackageResources._007_sessions_sql),
+        migration(8, "0008_grants", PackageResources._008_grants_sql),
+        migration(
+            9, "0009_authorization_codes", PackageResources._009_authorization_codes_sql),
     ]
 
     private static func migration(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

@@ -67,12 +67,14 @@ extension Store {
         _ = try await proven(Nodes.join, id.uuid, keyIDs.sorted().map(Int16.init), version)
     }
 
-    /// Renews the node's row; false where another node took it for dead and removed it.
+    /// Renews the node's row: whether it was still there, or another node took it for dead and
+    /// removed it; and the database's time.
     package func renewNode(
         _ id: Identifier, holding keyIDs: Set<UInt8>
-    ) async throws(StoreError) -> Bool {
-        try await proven(Nodes.renew, id.uuid, keyIDs.sorted().map(Int16.init))
-            .first?.row.isFound == true
+    ) async throws(StoreError) -> (isThere: Bool, at: UnixTime) {
+        let rows = try await proven(Nodes.renew, id.uuid, keyIDs.sorted().map(Int16.init))
+        guard let first = rows.first else { throw .broken("nodes_renew: no row") }
+        return (first.row.isFound, first.primary.time)
     }
 
     package func leaveNode(_ id: Identifier) async throws(StoreError) {

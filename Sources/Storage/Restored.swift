@@ -5,9 +5,11 @@ import Postgres
 enum Restored {
     struct EndedRow: PostgresRow {
         let clients: Int64
+        let users: Int64
 
         init(_ cells: inout Cells) throws(PostgresError) {
             clients = try cells.next()
+            users = try cells.next()
         }
     }
 
@@ -25,8 +27,13 @@ enum Restored {
                 epoch = epoch + (1::bigint << 20) + floor(random() * (1::bigint << 40))::bigint,
                 ended_at = clock_timestamp(), ended_reason = $1, ended_by = $2
             RETURNING id),
+        ended_users AS (
+            UPDATE users SET
+                epoch = epoch + (1::bigint << 20) + floor(random() * (1::bigint << 40))::bigint,
+                ended_at = clock_timestamp(), ended_reason = $1, ended_by = $2
+            RETURNING id),
         renewed AS (UPDATE revocation_clock SET log_id = gen_random_uuid() RETURNING id)
-        SELECT \(Primary.columns), (SELECT count(*) FROM ended)
+        SELECT \(Primary.columns), (SELECT count(*) FROM ended), (SELECT count(*) FROM ended_users)
         FROM primary_state CROSS JOIN renewed
         """)
 }

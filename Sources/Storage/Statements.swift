@@ -4,15 +4,25 @@ package import Postgres
 /// database.
 package enum Statements {
     package static let all: [any PreparableStatement] = [
-        AccessTokens.liveness, AccessTokens.revoke,
+        Tokens.liveness, AccessTokens.revoke,
+        Grants.rotate, Grants.revoke,
+        AuthorizationCodes.issue, AuthorizationCodes.find, AuthorizationCodes.redeem,
+        Consents.remember,
+        Sessions.find, Sessions.begin, Sessions.renew, Sessions.use, Sessions.revoke,
+        SessionRecords.list, SessionRecords.grants,
+        Users.find,
+        UserRecords.list, UserRecords.create, UserRecords.end, UserRecords.enable,
+        UserRecords.delete,
         Clients.find,
         ClientRecords.list, ClientRecords.create, ClientRecords.update,
         ClientRecords.rotateSecret, ClientRecords.dropPreviousSecret, ClientRecords.end,
         ClientRecords.enable, ClientRecords.delete,
         Secrets.list, Secrets.admit, Secrets.retire,
         Nodes.join, Nodes.renew, Nodes.leave, Nodes.list, Nodes.removeStale,
-        Throttles.count,
+        Throttles.count, Throttles.takeBack,
         Housekeeping.revokedTokens, Housekeeping.revocations, Housekeeping.throttles,
+        Housekeeping.codes, Housekeeping.sessions, Housekeeping.endedSessions,
+        Housekeeping.grants, Housekeeping.endedGrants,
         Restored.restored,
         Examination.statement, Examination.ping,
     ]

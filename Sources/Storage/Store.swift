@@ -11,6 +11,8 @@ package struct Store: Sendable {
     let clientReads: Batcher<String, ClientRead>
     let livenessReads: Batcher<LivenessKey, Liveness.State>
     let tokenRevocations: Batcher<TokenRevocation, UnixTime>
+    let rotations: Batcher<Rotation, Result<RefreshTokenGrant.Verdict, PostgresError>>
+    let grantRevocations: Batcher<GrantRevocation, UnixTime?>
     let failureCounts: Batcher<CountedFailure, Throttles.Count>
     let pings: Batcher<Bool, UnixTime>
 
@@ -24,7 +26,7 @@ package struct Store: Sendable {
         }
         livenessReads = Batcher(label: "liveness") {
             (keys, deadline) async throws(PostgresError) in
-            try await AccessTokens.read(keys, pool: pool, primary: primary, deadline: deadline)
+            try await Tokens.read(keys, pool: pool, primary: primary, deadline: deadline)
         }
         failureCounts = Batcher(label: "throttles") {
             (failures, deadline) async throws(PostgresError) in
@@ -35,6 +37,14 @@ package struct Store: Sendable {
             guard let first = rows.first else { throw .undecodable("ping: no row") }
             try Store.check(first.primary, by: primary)
             return asked.map { _ in first.primary.time }
+        }
+        rotations = Batcher(label: "rotate") {
+            (rotations, deadline) async throws(PostgresError) in
+            try await Grants.rotate(rotations, pool: pool, primary: primary, deadline: deadline)
+        }
+        grantRevocations = Batcher(label: "revoke_grant") {
+            (revocations, deadline) async throws(PostgresError) in
+            try await Grants.revoke(revocations, pool: pool, primary: primary, deadline: deadline)
         }
         tokenRevocations = Batcher(label: "revoke") {
             (revocations, deadline) async throws(PostgresError) in

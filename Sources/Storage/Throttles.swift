@@ -55,6 +55,17 @@ enum Throttles {
         FROM (SELECT * FROM counted UNION ALL SELECT * FROM full_counters) AS c
         """)
 
+    /// Takes one failure back from each counter whose window is still open.
+    static let takeBack = Statement<NoRow, [[UInt8]]>(
+        "throttles_take_back",
+        """
+        WITH locked AS MATERIALIZED (
+            SELECT key FROM throttles
+            WHERE key = ANY($1::bytea[]) AND failures > 0 AND window_ends_at > clock_timestamp()
+            ORDER BY key FOR UPDATE)
+        UPDATE throttles SET failures = failures - 1 FROM locked WHERE throttles.key = locked.key
+        """)
+
     /// Counts a batch. It never holds more than one connection, so that whoever guesses cannot
     /// keep others from the pool.
     static func count(
@@ -87,6 +98,18 @@ extension Store {
                 CountedFailure(throttle: throttle, id: UInt64.random(in: .min ... .max)),
                 deadline: deadline)
             return throttle.refusal(count: counted.failures, secondsLeft: counted.secondsLeft)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// Takes failures back that were counted for an attempt which was right.
+    package func takeBack(
+        _ throttles: [Throttle], by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) {
+        do {
+            _ = try await pool.execute(
+                Throttles.takeBack, throttles.map(\.key), deadline: deadline)
         } catch {
             throw StoreError(error)
         }

@@ -33,6 +33,24 @@ enum Answer {
         return self.json(json.encoded, status: status, headers: headers)
     }
 
+    /// A page; its headers confine it.
+    static func page(_ page: RenderedPage, status: HTTPResponse.Status = .ok) -> Response {
+        var headers: HTTPFields = [:]
+        for (name, value) in page.headers {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
+        return Response(
+            status: status, headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(string: page.html)))
+    }
+
+    /// Sends a browser on with GET, whatever it came with (RFC 9700 §4.12).
+    static func redirect(to location: String) -> Response {
+        var headers = uncached([.location: location])
+        if let referrer = HTTPField.Name("Referrer-Policy") { headers[referrer] = "no-referrer" }
+        return Response(status: .seeOther, headers: headers)
+    }
+
     private static func uncached(_ headers: HTTPFields) -> HTTPFields {
         var headers = headers
         headers[.cacheControl] = "no-store"

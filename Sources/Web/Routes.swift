@@ -5,6 +5,10 @@ package import OAuth
 /// Every route of the public listener: a path below the issuer's, and its methods. `openapi.yaml`
 /// is compared with this list by a test.
 package enum Route: String, CaseIterable, Sendable {
+    case authorize = "/authorize"
+    case login = "/login"
+    case consent = "/consent"
+    case logout = "/logout"
     case token = "/token"
     case revoke = "/revoke"
     case introspect = "/introspect"
@@ -14,6 +18,9 @@ package enum Route: String, CaseIterable, Sendable {
 
     package var methods: [HTTPRequest.Method] {
         switch self {
+        // No HEAD where GET may hand out a code.
+        case .authorize, .consent: [.get, .post]
+        case .login, .logout: [.get, .head, .post]
         case .token, .revoke, .introspect: [.post]
         case .metadata, .live, .ready: [.get, .head]
         }
@@ -23,7 +30,15 @@ package enum Route: String, CaseIterable, Sendable {
     package var allowsAnyOrigin: Bool {
         switch self {
         case .token, .revoke, .metadata: true
-        case .introspect, .live, .ready: false
+        case .introspect, .live, .ready, .authorize, .login, .consent, .logout: false
+        }
+    }
+
+    /// Whether people see its answers, errors too.
+    package var isPage: Bool {
+        switch self {
+        case .authorize, .login, .consent, .logout: true
+        case .token, .revoke, .introspect, .metadata, .live, .ready: false
         }
     }
 
@@ -31,7 +46,8 @@ package enum Route: String, CaseIterable, Sendable {
     /// with the well-known part before the path (RFC 8414 §3.1).
     package func path(for issuer: String) -> String {
         switch self {
-        case .token, .revoke, .introspect: issuer + rawValue
+        case .token, .revoke, .introspect, .authorize, .login, .consent, .logout:
+            issuer + rawValue
         case .metadata: rawValue + issuer
         case .live, .ready: rawValue
         }
@@ -57,11 +73,20 @@ package enum Route: String, CaseIterable, Sendable {
                     uniqueKeysWithValues: allCases.map {
                         ($0.path(for: paths), MethodMiddleware.Rule($0))
                     })))
-        router.middlewares.add(ErrorMiddleware())
+        router.middlewares.add(
+            ErrorMiddleware(
+                services,
+                pages: Set(allCases.filter(\.isPage).map { $0.path(for: paths) })))
         for route in allCases {
             let path = RouterPath(route.path(for: paths))
             for method in route.methods {
                 switch route {
+                case .authorize:
+                    router.on(path, method: method, use: AuthorizeEndpoint(services).answer)
+                case .login: router.on(path, method: method, use: LoginEndpoint(services).answer)
+                case .consent:
+                    router.on(path, method: method, use: ConsentEndpoint(services).answer)
+                case .logout: router.on(path, method: method, use: LogoutEndpoint(services).answer)
                 case .token: router.on(path, method: method, use: TokenEndpoint(services).answer)
                 case .revoke: router.on(path, method: method, use: RevokeEndpoint(services).answer)
                 case .introspect:
@@ -89,7 +114,7 @@ package enum Route: String, CaseIterable, Sendable {
                 Route.live.rawValue: MethodMiddleware.Rule(.live),
                 Route.ready.rawValue: MethodMiddleware.Rule(.ready),
             ]))
-        router.middlewares.add(ErrorMiddleware())
+        router.middlewares.add(ErrorMiddleware(services, pages: []))
         router.get("/metrics") { _, _ in
             Response(
                 status: .ok,

@@ -9,17 +9,41 @@ package struct Services: Sendable {
     package let revoker: Revoker
     package let issuer: Issuer
     package let proxies: TrustedProxies
-    package let accessTokenSeconds: Int64
+    package let lifetimes: Lifetimes
+    package let passwords: PasswordWork
+    package let pages: PageRenderer
 
     package init(
         store: Store, node: Node, revoker: Revoker, issuer: Issuer, proxies: TrustedProxies,
-        accessTokenSeconds: Int64
+        lifetimes: Lifetimes, passwords: PasswordWork, pages: PageRenderer
     ) {
         self.store = store
         self.node = node
         self.revoker = revoker
         self.issuer = issuer
         self.proxies = proxies
+        self.lifetimes = lifetimes
+        self.passwords = passwords
+        self.pages = pages
+    }
+}
+
+/// How long things live.
+package struct Lifetimes: Sendable {
+    package let accessTokenSeconds: Int64
+    /// How long a grant can go without a refresh.
+    package let refreshTokenIdleSeconds: Int64
+    /// How long a grant lives, however often it is refreshed.
+    package let refreshTokenMaximumSeconds: Int64
+    package let session: SessionLifetime
+
+    package init(
+        accessTokenSeconds: Int64, refreshTokenIdleSeconds: Int64,
+        refreshTokenMaximumSeconds: Int64, session: SessionLifetime
+    ) {
         self.accessTokenSeconds = accessTokenSeconds
+        self.refreshTokenIdleSeconds = refreshTokenIdleSeconds
+        self.refreshTokenMaximumSeconds = refreshTokenMaximumSeconds
+        self.session = session
     }
 }

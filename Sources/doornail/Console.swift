@@ -41,9 +41,36 @@ enum Console {
         Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// What people read of one thing: a line for each value that is not empty.
+    static func print(fields: [(String, String)]) {
+        for (name, value) in fields where !value.isEmpty {
+            Swift.print("\(name): \(printable(value))")
+        }
+    }
+
+    /// A text from outside as a terminal may show it: nothing in it moves the cursor, or decides in
+    /// which order the words around it are read (Unicode TR36 §2.8).
+    static func printable(_ text: String) -> String {
+        var scalars = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            switch scalar.value {
+            case 0x00...0x1F, 0x7F...0x9F, 0x061C, 0x200E...0x200F, 0x2028...0x202E,
+                0x2066...0x2069:
+                scalars.append("\u{FFFD}")
+            default: scalars.append(scalar)
+            }
+        }
+        return String(scalars)
+    }
+
+    /// The beginning of a text that may be long, for a table.
+    static func shortened(_ text: String) -> String {
+        text.count > 50 ? String(text.prefix(47)) + "..." : text
+    }
+
     /// A table with a header, columns as wide as their widest cell.
     static func print(table rows: [[String]], header: [String]) {
-        let all = [header] + rows
+        let all = [header] + rows.map { $0.map(printable) }
         let widths = header.indices.map { column in
             all.map { $0[column].count }.max() ?? 0
         }

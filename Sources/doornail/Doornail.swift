@@ -24,8 +24,8 @@ struct Doornail: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             DevCommand.self, ServeCommand.self, MigrateCommand.self, CheckCommand.self,
-            SecretCommand.self, ClientCommand.self, RevokeCommand.self, IntrospectCommand.self,
-            RestoredCommand.self,
+            SecretCommand.self, ClientCommand.self, UserCommand.self, SessionCommand.self,
+            RevokeCommand.self, IntrospectCommand.self, RestoredCommand.self,
         ])
 }
 

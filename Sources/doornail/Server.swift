@@ -35,7 +35,14 @@ struct Server {
         let services = Services(
             store: store, node: node, revoker: Revoker(store: store, logger: logger),
             issuer: try settings.issuer(), proxies: try settings.trustedProxies(),
-            accessTokenSeconds: try settings.accessTokenSeconds())
+            lifetimes: Lifetimes(
+                accessTokenSeconds: try settings.accessTokenSeconds(),
+                refreshTokenIdleSeconds: try settings.refreshTokenIdleSeconds(),
+                refreshTokenMaximumSeconds: try settings.refreshTokenMaximumSeconds(),
+                session: SessionLifetime(
+                    idleSeconds: try settings.sessionIdleSeconds(),
+                    maximumSeconds: try settings.sessionMaximumSeconds())),
+            passwords: PasswordWork(threads: 2), pages: try PageRenderer())
 
         let address = try settings.listen()
         let admin = try settings.adminListen()

@@ -76,6 +76,33 @@ import Testing
         #expect(error?.code == .invalidRequest)
     }
 
+    /// What is encoded decodes to the same, and has nothing that a URL or a header could stumble over.
+    @Test(arguments: [
+        "", "a", "a b", "a+b", "100%", "a=b&c=d;e", "é", "e\u{301}", "密码", "\u{1F600}", "\r\n",
+        "\t",
+        "\"<>'`{}|\\^[]#?/:@!$()*,", "\u{1}\u{7F}", "%41", "~-._",
+        (1...127).map { String(Unicode.Scalar(UInt8($0))) }.joined(),
+    ])
+    func encodeComesBack(text: String) throws {
+        let encoded = Form.encode(text)
+        #expect(Form.decode(encoded.utf8).map { Array($0.utf8) } == Array(text.utf8))
+        #expect(
+            encoded.utf8.allSatisfy { byte in
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%".utf8
+                    .contains(byte)
+            })
+        let form = try Fixture.form(Form.encode([("a" + text, text), ("b", "1"), ("c", text)]))
+        #expect(form["b"] == "1")
+        for name in ["a" + text, "c"] {
+            #expect(form[name].map { Array($0.utf8) } == (text.isEmpty ? nil : Array(text.utf8)))
+        }
+    }
+
+    @Test func encodes() {
+        #expect(Form.encode([("a b", "c&d"), ("é", "")]) == "a%20b=c%26d&%C3%A9=")
+        #expect(Form.encode([]) == "")
+    }
+
     @Test func countsParameters() throws {
         let limit = (0..<Limits.parameters).map { "p\($0)=1" }.joined(separator: "&")
         _ = try Fixture.form(limit)

@@ -30,14 +30,31 @@ enum Fixture {
     static func client(
         _ number: UInt64 = 1, method: Client.AuthenticationMethod = .any,
         secrets: [String] = ["right"], grants: [GrantType] = [.clientCredentials],
-        scope: [String] = ["a", "b"], audiences: [String] = [],
-        introspects: Client.Introspects = .audience, isDisabled: Bool = false
+        redirectURIs: [String] = [], scope: [String] = ["a", "b"], audiences: [String] = [],
+        introspects: Client.Introspects = .audience, revokes: Client.Revokes = .token,
+        isFirstParty: Bool = false, isDisabled: Bool = false
     ) -> Client {
         Client(
-            id: identifier(number), clientID: "client-\(number)", method: method,
-            secretHashes: secrets.map { ClientSecret.hash(Redacted($0)) }, grantTypes: grants,
-            scope: Scope(stored: scope), audiences: audiences, introspects: introspects,
-            revokes: .token, epoch: 1, isDisabled: isDisabled)
+            id: identifier(number), clientID: "client-\(number)", name: "Client \(number)",
+            method: method, secretHashes: secrets.map { ClientSecret.hash(Redacted($0)) },
+            grantTypes: grants, redirectURIs: redirectURIs, scope: Scope(stored: scope),
+            audiences: audiences, introspects: introspects, revokes: revokes,
+            isFirstParty: isFirstParty, epoch: 1, isDisabled: isDisabled)
+    }
+
+    /// A client for people's logins.
+    static func app(
+        _ number: UInt64 = 1, isPublic: Bool = false,
+        grants: [GrantType] = [.authorizationCode, .refreshToken],
+        redirectURIs: [String] = ["https://app.example/cb"],
+        scope: [String] = ["openid", "offline_access", "a", "b"],
+        audiences: [String] = ["https://r", "https://s"], revokes: Client.Revokes = .token,
+        isFirstParty: Bool = false, isDisabled: Bool = false
+    ) -> Client {
+        client(
+            number, method: isPublic ? .none : .any, secrets: isPublic ? [] : ["right"],
+            grants: grants, redirectURIs: redirectURIs, scope: scope, audiences: audiences,
+            revokes: revokes, isFirstParty: isFirstParty, isDisabled: isDisabled)
     }
 
     static func authenticated(
@@ -53,4 +70,80 @@ enum Fixture {
     static func form(_ text: String) throws -> Form {
         try Form(parsing: Array(text.utf8))
     }
+
+    // MARK: Rows
+
+    static let user = Liveness.UserState(
+        id: identifier(20), username: "ada", epoch: 3, isDisabled: false)
+
+    static func clientState(_ number: UInt64 = 1) -> Liveness.ClientState {
+        Liveness.ClientState(clientID: "client-\(number)", epoch: 1, isDisabled: false)
+    }
+
+    static func session(
+        user: Identifier = Fixture.user.id, userEpoch: Int64 = 3, authenticatedAt: Int64 = 900,
+        lastSeenAt: Int64 = 1_000, idleExpiresAt: Int64 = 3_000, expiresAt: Int64 = 4_000,
+        isRevoked: Bool = false
+    ) -> SessionState {
+        SessionState(
+            id: identifier(30), user: user, userEpoch: userEpoch,
+            authenticatedAt: UnixTime(seconds: authenticatedAt),
+            lastSeenAt: UnixTime(seconds: lastSeenAt),
+            idleExpiresAt: UnixTime(seconds: idleExpiresAt),
+            expiresAt: UnixTime(seconds: expiresAt), isRevoked: isRevoked)
+    }
+
+    static func grant(
+        client: UInt64 = 1, clientEpoch: Int64 = 1, userEpoch: Int64 = 3, isOffline: Bool = false,
+        scope: [String] = ["a", "b"], audience: [String] = ["https://r", "https://s"],
+        generation: Int64 = 5, idleExpiresAt: Int64 = 5_000, expiresAt: Int64 = 6_000,
+        isRevoked: Bool = false
+    ) -> GrantState {
+        GrantState(
+            id: identifier(40), client: identifier(client), clientEpoch: clientEpoch,
+            user: user.id, userEpoch: userEpoch, session: identifier(30), isOffline: isOffline,
+            scope: Scope(stored: scope), audience: audience, generation: generation,
+            rotatedAt: UnixTime(seconds: 1_100), idleExpiresAt: UnixTime(seconds: idleExpiresAt),
+            expiresAt: UnixTime(seconds: expiresAt), isRevoked: isRevoked)
+    }
+
+    /// A token of the grant.
+    static func grantToken(
+        expiresAt: Int64 = 2_000, scope: [String]? = nil, audience: [String]? = nil
+    ) -> AccessToken {
+        AccessToken(
+            id: identifier(78), keyID: 1, subject: .grant(identifier(40)),
+            issuedAt: UnixTime(seconds: 1_200), expiresAt: UnixTime(seconds: expiresAt),
+            scope: scope.map(Scope.init(stored:)), audience: audience)
+    }
+
+    static func refreshToken(_ generation: Int64 = 5) -> RefreshToken {
+        RefreshToken(grant: identifier(40), generation: generation, keyID: 1)
+    }
+
+    /// The rows of a login at work; a test changes what it is about.
+    struct Rows {
+        var now: Int64 = 1_500
+        var isTokenRevoked = false
+        var isSecretRetired = false
+        var client: Liveness.ClientState? = Fixture.clientState()
+        var user: Liveness.UserState? = Fixture.user
+        var session: SessionState? = Fixture.session()
+        var grant: GrantState? = Fixture.grant()
+
+        var state: Liveness.State {
+            Liveness.State(
+                readAt: UnixTime(seconds: now), isTokenRevoked: isTokenRevoked,
+                isSecretRetired: isSecretRetired, client: client, grant: grant, session: session,
+                user: user)
+        }
+    }
+
+    /// What a living access token says.
+    static func live(_ token: AccessToken, in rows: Rows = Rows()) throws -> LiveToken {
+        guard case .alive(let live) = Liveness.of(token, in: rows.state) else { throw Dead() }
+        return live
+    }
+
+    struct Dead: Error {}
 }

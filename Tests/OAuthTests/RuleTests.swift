@@ -119,129 +119,6 @@ import Testing
     }
 }
 
-@Suite struct LivenessTests {
-    static let alive = Liveness.ClientState(clientID: "c", epoch: 1, isDisabled: false)
-
-    /// Every row state alone, and each pair with a dead one: no cause masks another.
-    @Test(
-        arguments: [
-            (1_999, false, false, alive, .alive),
-            (2_000, false, false, alive, .dead(.expired)),
-            (0, true, false, alive, .dead(.tokenRevoked)),
-            (0, false, true, alive, .dead(.secretRetired)),
-            (0, false, false, nil, .dead(.clientMissing)),
-            (
-                0, false, false, .init(clientID: "c", epoch: 1, isDisabled: true),
-                .dead(.clientDisabled)
-            ),
-            (
-                0, false, false, .init(clientID: "c", epoch: 2, isDisabled: false),
-                .dead(.clientEnded)
-            ),
-            (
-                0, false, false, .init(clientID: "c", epoch: 0, isDisabled: false),
-                .dead(.clientEnded)
-            ),
-            (9_000, true, true, nil, .dead(.tokenRevoked)),
-            (
-                9_000, false, false, .init(clientID: "c", epoch: 2, isDisabled: true),
-                .dead(.clientDisabled)
-            ),
-        ] as [(Int64, Bool, Bool, Liveness.ClientState?, Liveness)])
-    func decides(
-        now: Int64, isTokenRevoked: Bool, isSecretRetired: Bool, client: Liveness.ClientState?,
-        expected: Liveness
-    ) {
-        let state = Liveness.State(
-            readAt: UnixTime(seconds: now), isTokenRevoked: isTokenRevoked,
-            isSecretRetired: isSecretRetired, client: client)
-        #expect(Liveness.of(Fixture.token(), in: state) == expected)
-    }
-
-    @Test func everyCombinationWithADeadPartIsDead() {
-        let clients: [Liveness.ClientState?] = [
-            Self.alive, nil, .init(clientID: "c", epoch: 1, isDisabled: true),
-            .init(clientID: "c", epoch: 2, isDisabled: false),
-        ]
-        for revoked in [false, true] {
-            for retired in [false, true] {
-                for (index, client) in clients.enumerated() {
-                    for now: Int64 in [1_500, 2_500] {
-                        let state = Liveness.State(
-                            readAt: UnixTime(seconds: now), isTokenRevoked: revoked,
-                            isSecretRetired: retired, client: client)
-                        let isAlive = !revoked && !retired && index == 0 && now < 2_000
-                        #expect((Liveness.of(Fixture.token(), in: state) == .alive) == isAlive)
-                    }
-                }
-            }
-        }
-    }
-}
-
-@Suite struct IntrospectionTests {
-    @Test(
-        arguments: [
-            (1, .own, [], [], true), (2, .own, ["https://a"], ["https://a"], false),
-            (2, .audience, ["https://a"], ["https://a"], true),
-            (2, .audience, ["https://b"], ["https://a"], false),
-            (2, .audience, [], ["client-2"], true), (2, .audience, ["https://a"], [], false),
-            (2, .any, [], [], true), (1, .audience, [], [], true),
-        ] as [(UInt64, Client.Introspects, [String], [String], Bool)])
-    func tells(
-        caller: UInt64, introspects: Client.Introspects, audiences: [String], aud: [String],
-        expected: Bool
-    ) {
-        let client = Fixture.client(caller, audiences: audiences, introspects: introspects)
-        #expect(Introspection.mayKnow(client, about: Fixture.token(audience: aud)) == expected)
-    }
-
-    @Test func publicClientsMayNotAsk() {
-        let error = #expect(throws: OAuthError.self) {
-            try Introspection.requireMayAsk(Fixture.client(method: .none, secrets: []))
-        }
-        #expect(error?.code == .invalidClient)
-    }
-
-    @Test func answers() {
-        #expect(Introspection.inactive == #"{"active":false}"#)
-        #expect(
-            Introspection.active(
-                Fixture.token(audience: ["https://a"]), clientID: "c", issuer: "https://i")
-                == #"{"active":true,"token_type":"Bearer","token_use":"access_token","client_id":"c","#
-                + #""sub":"c","scope":"a","iss":"https://i","aud":"https://a","exp":2000,"iat":1000,"#
-                + #""nbf":1000,"jti":"00000000-0000-004d-ffff-ffffffffffb2"}"#)
-        #expect(
-            Introspection.active(
-                Fixture.token(scope: [], audience: ["a:b", "c:d"]), clientID: "c", issuer: "i"
-            ).contains(#""iss":"i","aud":["a:b","c:d"],"#))
-    }
-}
-
-@Suite struct RevocationTests {
-    @Test func anothersTokenIsRefused() throws {
-        let caller = try Fixture.authenticated(Fixture.client(2))
-        let error = #expect(throws: OAuthError.self) {
-            try RevocationDecision.decide(Fixture.token(), by: caller)
-        }
-        #expect(error?.code == .invalidGrant)
-    }
-
-    /// A token is ended in earnest up to an hour after its expiry.
-    @Test(arguments: [(1_500, true), (2_000, true), (5_600, true), (5_601, false)])
-    func expiry(now: Int64, ends: Bool) throws {
-        let caller = try Fixture.authenticated(Fixture.client(), at: now)
-        let decision = try RevocationDecision.decide(Fixture.token(), by: caller)
-        #expect(decision == (ends ? .end(Fixture.token()) : .nothing))
-    }
-
-    @Test func whatIsNoTokenEndsNothing() throws {
-        #expect(
-            try RevocationDecision.decide(nil, by: Fixture.authenticated(Fixture.client()))
-                == .nothing)
-    }
-}
-
 @Suite struct ClientCredentialsTests {
     @Test(arguments: [
         ("", "a b", ["https://r", "https://s"]), ("scope=b", "b", ["https://r", "https://s"]),
@@ -371,35 +248,24 @@ import Testing
 
     @Test func metadataNamesOnlyWhatWorks() throws {
         let document = Metadata.document(issuer: try Issuer("https://a.example/t"))
+        let methods = #""client_secret_basic","client_secret_post""#
         #expect(
             document
-                == #"{"issuer":"https://a.example/t","token_endpoint":"https://a.example/t/token","#
+                == #"{"issuer":"https://a.example/t","#
+                + #""authorization_endpoint":"https://a.example/t/authorize","#
+                + #""token_endpoint":"https://a.example/t/token","#
                 + #""revocation_endpoint":"https://a.example/t/revoke","#
                 + #""introspection_endpoint":"https://a.example/t/introspect","#
-                + #""grant_types_supported":["client_credentials"],"#
-                + #""token_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"],"#
-                + #""revocation_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post","none"],"#
-                + #""introspection_endpoint_auth_methods_supported":["client_secret_basic","client_secret_post"]}"#
+                + #""end_session_endpoint":"https://a.example/t/logout","#
+                + #""response_types_supported":["code"],"#
+                + #""response_modes_supported":["query","form_post"],"#
+                + #""code_challenge_methods_supported":["S256"],"#
+                + #""authorization_response_iss_parameter_supported":true,"#
+                + #""grant_types_supported":["authorization_code","refresh_token","#
+                + #""client_credentials"],"#
+                + #""token_endpoint_auth_methods_supported":[\#(methods),"none"],"#
+                + #""revocation_endpoint_auth_methods_supported":[\#(methods),"none"],"#
+                + #""introspection_endpoint_auth_methods_supported":[\#(methods)]}"#
         )
-    }
-}
-
-@Suite struct ThrottleTests {
-    @Test(arguments: [(1, false), (50, false), (51, true), (9_999, true)])
-    func counts(count: Int, refuses: Bool) {
-        let throttle = Throttle.clientSecret(clientID: "a", network: "127.0.0.1")
-        let refusal = throttle.refusal(count: count, secondsLeft: 0)
-        #expect((refusal != nil) == refuses)
-        if let refusal {
-            #expect(refusal.code == .tooManyRequests)
-            #expect(refusal.retryAfterSeconds == 1)
-        }
-    }
-
-    @Test func keysTellClientsAndNetworksApart() {
-        let keys = [("a", "b"), ("a", "c"), ("b", "b"), ("a b", "")].map {
-            Throttle.clientSecret(clientID: $0.0, network: $0.1).key
-        }
-        #expect(Set(keys).count == 4)
     }
 }

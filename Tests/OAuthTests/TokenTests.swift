@@ -9,6 +9,9 @@ import Testing
     @Test(arguments: [
         Fixture.token(),
         Fixture.token(scope: []),
+        Fixture.grantToken(),
+        Fixture.grantToken(scope: [], audience: []),
+        Fixture.grantToken(expiresAt: .min, scope: ["a"], audience: ["https://a.example"]),
         Fixture.token(epoch: .max, expiresAt: .max, audience: ["https://a.example", "urn:b"]),
         Fixture.token(
             scope: (0..<500).map { "scope-\($0)" },
@@ -19,7 +22,7 @@ import Testing
         let text = try sealed(token)
         #expect(text.hasPrefix("dn_at_"))
         #expect(text.utf8.count <= Limits.tokenBytes)
-        #expect(try TokenCodec(Fixture.ring()).open(text) == .access(token))
+        #expect(try TokenCodec(Fixture.ring()).open(text) == .authentic(.access(token)))
     }
 
     @Test func everyTruncationIsForged() throws {
@@ -90,7 +93,7 @@ import Testing
 
     @Test func eachSecretVerifiesItsOwn() throws {
         let both = try Fixture.ring([(2, Fixture.otherSecret), (1, Fixture.secret)])
-        #expect(try TokenCodec(both).open(sealed()) == .access(Fixture.token()))
+        #expect(try TokenCodec(both).open(sealed()) == .authentic(.access(Fixture.token())))
     }
 }
 

@@ -228,12 +228,12 @@ struct BatcherTests {
         let now = ContinuousClock.now
         gate.close()
         await withTaskGroup(of: String.self) { group in
-            group.addTask { await self.outcome(of: 0, batcher, until: now + .seconds(9)) }
+            group.addTask { await self.outcome(of: 0, batcher, until: now + .seconds(90)) }
             await gate.hasBegun(1)
             // The third is over before its turn comes, and takes no time from the others.
             for (number, deadline) in [
-                (1, now + .seconds(8)), (2, now + .seconds(5)), (3, now + .milliseconds(5)),
-                (4, now + .seconds(6)),
+                (1, now + .seconds(80)), (2, now + .seconds(50)), (3, now + .milliseconds(5)),
+                (4, now + .seconds(60)),
             ] {
                 group.addTask { await self.outcome(of: number, batcher, until: deadline) }
             }
@@ -242,7 +242,7 @@ struct BatcherTests {
             let outcomes = await group.reduce(into: Set<String>()) { $0.insert($1) }
             #expect(outcomes == ["0", "1", "2", "4", "uncertain"])
         }
-        #expect(deadlines.withLock { $0 } == [now + .seconds(9), now + .seconds(5)])
+        #expect(deadlines.withLock { $0 } == [now + .seconds(90), now + .seconds(50)])
     }
 
     /// A caller that goes away leads its batch to the end and passes the lead on.

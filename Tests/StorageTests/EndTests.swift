@@ -17,14 +17,14 @@ import Testing
             let client = try await fixture.client()
             let token = try await fixture.token(of: client)
             let other = try await fixture.token(of: client)
-            #expect(try await fixture.liveness(of: token) == .alive)
+            #expect(try await fixture.isAlive(token))
 
-            _ = try await fixture.store.revoke(token, because: StoreFixture.cause)
+            _ = try await fixture.end(token)
             #expect(try await fixture.liveness(of: token) == .dead(.tokenRevoked))
-            #expect(try await fixture.liveness(of: other) == .alive)
+            #expect(try await fixture.isAlive(other))
 
             // What is dead is written again: its answer rests on a commit of its own.
-            _ = try await fixture.store.revoke(token, because: StoreFixture.cause)
+            _ = try await fixture.end(token)
             #expect(
                 try await log(fixture) == ["token true a test tests", "token true a test tests"])
             #expect(try await fixture.value("SELECT times FROM revoked_tokens") == "2")
@@ -49,7 +49,7 @@ import Testing
                 _ = try await store.endClient("app", disabling: false, because: StoreFixture.cause)
                 #expect(try await fixture.liveness(of: token) == .dead(.clientEnded))
                 let after = try #require(try await store.client("app").client)
-                #expect(try await fixture.liveness(of: fixture.token(of: after)) == .alive)
+                #expect(try await fixture.isAlive(fixture.token(of: after)))
             case .disable:
                 _ = try await store.endClient("app", disabling: true, because: StoreFixture.cause)
                 #expect(try await fixture.liveness(of: token) == .dead(.clientDisabled))
@@ -63,7 +63,7 @@ import Testing
                 #expect(try await fixture.liveness(of: token) == .dead(.clientMissing))
             }
             #expect(try await log(fixture).first == "client true a test tests")
-            #expect(try await fixture.liveness(of: others) == .alive)
+            #expect(try await fixture.isAlive(others))
         }
     }
 
@@ -73,7 +73,7 @@ import Testing
             try await fixture.admitSecret()
             let client = try await fixture.client()
             let token = try await fixture.token(of: client)
-            _ = try await fixture.store.revoke(token, because: StoreFixture.cause)
+            _ = try await fixture.end(token)
 
             for refused in [
                 "UPDATE clients SET epoch = epoch - 1", "DELETE FROM revoked_tokens",
@@ -124,7 +124,7 @@ import Testing
         try await StoreFixture.with { fixture in
             try await fixture.admitSecret()
             let token = try await fixture.token(of: fixture.client())
-            #expect(try await fixture.liveness(of: token) == .alive)
+            #expect(try await fixture.isAlive(token))
             try await fixture.sql("CREATE TABLE saved AS SELECT * FROM clients")
             _ = try await fixture.store.deleteClient("app", because: StoreFixture.cause)
             try await fixture.sql("INSERT INTO clients SELECT * FROM saved")
@@ -161,7 +161,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for token in all {
                     group.addTask {
-                        _ = try await fixture.store.revoke(token, because: StoreFixture.cause)
+                        _ = try await fixture.end(token)
                     }
                 }
                 for index in 0..<4 {

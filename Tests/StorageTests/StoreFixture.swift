@@ -73,6 +73,21 @@ struct StoreFixture: Sendable {
         return client
     }
 
+    /// A client for people's logins.
+    func app(
+        _ id: String = "app", scope: [String] = ["a", "b", "offline_access"]
+    ) async throws -> Client {
+        try await store.createClient(
+            id, id: Self.identifier(),
+            ClientRegistration(
+                name: id, method: .any, grantTypes: [.authorizationCode, .refreshToken],
+                redirectURIs: ["https://app.example/cb"], scope: Scope(stored: scope),
+                audiences: ["https://api.example"]),
+            secretHash: ClientSecret.hash(Redacted("secret")))
+        guard let client = try await store.client(id).client else { throw Missing() }
+        return client
+    }
+
     struct Missing: Error {}
 
     /// A token of a client under key id 1, as the client is now.
@@ -90,7 +105,24 @@ struct StoreFixture: Sendable {
     }
 
     func liveness(of token: AccessToken) async throws -> Liveness {
-        try await Liveness.of(token, in: store.liveness(of: token))
+        try await Liveness.of(token, in: store.liveness(of: .access(token)))
+    }
+
+    func isAlive(_ token: AccessToken) async throws -> Bool {
+        if case .alive = try await liveness(of: token) { true } else { false }
+    }
+
+    /// Ends a client's own token.
+    func end(_ token: AccessToken) async throws -> UnixTime {
+        guard case .client(let client, _) = token.subject else { throw Missing() }
+        return try await store.revoke(token, of: client, because: Self.cause)
+    }
+
+    /// The log of ends: kind, whether it is one, reason and actor.
+    func log() async throws -> [String] {
+        try await column(
+            "SELECT kind || ' ' || is_end || ' ' || reason || ' ' || actor "
+                + "FROM revocations ORDER BY number")
     }
 
     static func identifier() -> Identifier {

@@ -44,4 +44,16 @@ package enum ResourceIndicators {
         }
         return audience
     }
+
+    /// Those asked for, each of which must have been granted; nil where it is all of them.
+    package static func narrowed(
+        asking requested: [String], from granted: [String]
+    ) throws(OAuthError) -> [String]? {
+        guard !requested.isEmpty else { return nil }
+        if let uri = requested.first(where: { !granted.contains($0) }) {
+            throw OAuthError(.invalidTarget, "the resource \(uri) was not granted")
+        }
+        let audience = granted.filter(requested.contains)
+        return audience.count == granted.count ? nil : audience
+    }
 }

@@ -4,6 +4,8 @@ package struct AccessToken: Hashable, Sendable {
     package enum Subject: Hashable, Sendable {
         /// A client by itself (RFC 6749 §4.4), with the client's epoch at the time.
         case client(Identifier, epoch: Int64)
+        /// A grant: what a client may do for somebody's login.
+        case grant(Identifier)
     }
 
     package let id: Identifier
@@ -11,37 +13,27 @@ package struct AccessToken: Hashable, Sendable {
     package let subject: Subject
     package let issuedAt: UnixTime
     package let expiresAt: UnixTime
-    package let scope: Scope
-    package let audience: [String]
+    /// Nil: the grant's; for a client's own token, none.
+    package let scope: Scope?
+    /// Nil: the grant's; for a client's own token, none.
+    package let audience: [String]?
 
     package init(
         id: Identifier, keyID: UInt8, subject: Subject, issuedAt: UnixTime, expiresAt: UnixTime,
-        scope: Scope, audience: [String]
+        scope: Scope?, audience: [String]?
     ) {
         self.id = id
         self.keyID = keyID
         self.subject = subject
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
-        self.scope = scope
-        self.audience = audience
-    }
-
-    /// The client that the token was issued to.
-    package var client: Identifier {
-        switch subject {
-        case .client(let id, _): id
+        if case .client = subject {
+            // None has one spelling, so that equal tokens are equal.
+            self.scope = scope?.isEmpty == true ? nil : scope
+            self.audience = audience?.isEmpty == true ? nil : audience
+        } else {
+            self.scope = scope
+            self.audience = audience
         }
     }
-}
-
-/// What a presented text turned out to be, without a look at the database.
-package enum PresentedToken: Sendable, Equatable {
-    case access(AccessToken)
-    /// Not a token of ours, or not an unharmed one.
-    case forged
-    /// It claims a key id that this node has not heard of: forged, if the node's view is recent.
-    case unknownKey
-    /// Signed under a secret that exists and that this node lacks: neither yes nor no.
-    case secretMissing(keyID: UInt8)
 }

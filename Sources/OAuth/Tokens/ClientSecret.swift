@@ -20,7 +20,12 @@ package enum ClientSecret {
     }
 }
 
+/// The SHA-256 of some bytes.
+package func digest(_ bytes: [UInt8]) -> [UInt8] {
+    Array(SHA256.hash(data: bytes))
+}
+
 /// A SHA-256 of some text, for keys of rows whose content nobody needs to read again.
 package func digest(_ text: String) -> [UInt8] {
-    Array(SHA256.hash(data: Array(text.utf8)))
+    digest(Array(text.utf8))
 }

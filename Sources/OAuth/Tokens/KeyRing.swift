@@ -22,22 +22,32 @@ package struct KeyRing: Sendable {
     package let lacking: Set<UInt8>
     /// The key ids whose secrets this node has.
     package let held: Set<UInt8>
+    /// Those of them that have been retired.
+    package let retired: Set<UInt8>
 
-    private let accessTokenKeys: [SymmetricKey?]
+    /// By purpose, then by key id.
+    private let keys: [ServerSecret.Purpose: [SymmetricKey?]]
 
-    package init(keys: [Key], signers: [UInt8], lacking: Set<UInt8>) {
+    package init(
+        keys: [Key], signers: [UInt8], lacking: Set<UInt8>, retired: Set<UInt8> = []
+    ) {
         self.signers = signers
         self.lacking = lacking
+        self.retired = retired
         self.held = Set(keys.map(\.id))
-        var table = [SymmetricKey?](repeating: nil, count: 256)
-        for key in keys {
-            table[Int(key.id)] = key.secret.key(for: .accessToken)
+        var tables: [ServerSecret.Purpose: [SymmetricKey?]] = [:]
+        for purpose in ServerSecret.Purpose.allCases {
+            var table = [SymmetricKey?](repeating: nil, count: 256)
+            for key in keys {
+                table[Int(key.id)] = key.secret.key(for: purpose)
+            }
+            tables[purpose] = table
         }
-        self.accessTokenKeys = table
+        self.keys = tables
     }
 
-    func accessTokenKey(_ id: UInt8) -> SymmetricKey? {
-        accessTokenKeys[Int(id)]
+    func key(_ id: UInt8, for purpose: ServerSecret.Purpose) -> SymmetricKey? {
+        keys[purpose]?[Int(id)]
     }
 }
 
@@ -87,7 +97,8 @@ package enum SecretRules {
         let unretired = Set(known.filter { !$0.isRetired }.map(\.keyID))
         return KeyRing(
             keys: keys, signers: everywhere,
-            lacking: unretired.subtracting(keys.map(\.id)))
+            lacking: unretired.subtracting(keys.map(\.id)),
+            retired: Set(keys.map(\.id)).subtracting(unretired))
     }
 
     /// The given secrets that the database does not know yet, or a refusal where an unretired one

@@ -7,6 +7,16 @@ package struct ServerSecret: Sendable, CustomStringConvertible {
     /// What a derived key is for. The raw value goes into the derivation and never changes.
     package enum Purpose: String, Sendable, CaseIterable {
         case accessToken = "doornail/1/access-token"
+        case refreshToken = "doornail/1/refresh-token"
+        case authorizationCode = "doornail/1/authorization-code"
+        /// Tokens in the forms of pages, against requests forged by other sites.
+        case form = "doornail/1/form"
+        /// A request to log in that is under way.
+        case loginTicket = "doornail/1/login-ticket"
+        /// The cookie of a browser that once logged in to an account.
+        case device = "doornail/1/device"
+        /// The counters of failed logins, so that the database has no names in them.
+        case throttle = "doornail/1/throttle"
     }
 
     private let text: Redacted<[UInt8]>

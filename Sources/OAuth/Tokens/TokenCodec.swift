@@ -1,11 +1,13 @@
 internal import Crypto
 
-/// Seals tokens and opens them: `dn_at_` and base64url of a compact payload with an HMAC tag.
+/// Seals tokens and opens them: a prefix, then base64url of a compact payload with an HMAC tag.
 ///
 /// A text is opened only if it is exactly what was sealed; every truncation, flipped bit, changed
 /// case and added padding is `forged`, which costs no query.
 package struct TokenCodec: Sendable {
     package static let accessTokenPrefix = "dn_at_"
+    package static let refreshTokenPrefix = "dn_rt_"
+    package static let authorizationCodePrefix = "dn_ac_"
     /// Bytes of the tag: HMAC-SHA-256, cut to 128 bits (RFC 2104 §5).
     static let tagBytes = 16
 
@@ -21,17 +23,111 @@ package struct TokenCodec: Sendable {
         self.ring = ring
     }
 
+    // MARK: Boxes
+
+    /// A payload under a tag, as base64url; nil without the secret of the key id.
+    package func seal(
+        _ payload: [UInt8], for purpose: ServerSecret.Purpose, keyID: UInt8
+    ) -> Redacted<String>? {
+        guard let key = ring.key(keyID, for: purpose) else { return nil }
+        let bytes = [keyID] + payload
+        let tag = HMAC<SHA256>.authenticationCode(for: bytes, using: key)
+        return Redacted(Base64.encodeURL(bytes + tag.prefix(Self.tagBytes)))
+    }
+
+    /// A payload whose tag is right, and the key id it is under.
+    package func open(
+        _ text: some Sequence<UInt8>, for purpose: ServerSecret.Purpose
+    ) -> Presented<SealedPayload> {
+        guard let sealed = Base64.decodeURL(text), sealed.count > Self.tagBytes,
+            let keyID = sealed.first
+        else { return .forged }
+        guard let key = ring.key(keyID, for: purpose) else {
+            return ring.lacking.contains(keyID) ? .secretMissing(keyID: keyID) : .unknownKey
+        }
+        let bytes = sealed.dropLast(Self.tagBytes)
+        let expected = HMAC<SHA256>.authenticationCode(for: bytes, using: key)
+        guard constantTimeEqual(Array(expected.prefix(Self.tagBytes)), sealed.suffix(Self.tagBytes))
+        else { return .forged }
+        return .authentic(SealedPayload(keyID: keyID, bytes: Array(bytes.dropFirst())))
+    }
+
+    /// What was sealed.
+    package struct SealedPayload: Sendable, Equatable {
+        package let keyID: UInt8
+        package let bytes: [UInt8]
+    }
+
+    private func seal(
+        prefix: String, _ payload: [UInt8], for purpose: ServerSecret.Purpose, keyID: UInt8
+    ) -> Redacted<String>? {
+        seal(payload, for: purpose, keyID: keyID).map { Redacted(prefix + $0.value) }
+    }
+
+    private func open(
+        prefix: String, _ text: String, for purpose: ServerSecret.Purpose
+    ) -> Presented<SealedPayload> {
+        let utf8 = text.utf8
+        guard utf8.count <= Limits.tokenBytes, utf8.starts(with: prefix.utf8) else {
+            return .forged
+        }
+        return open(utf8.dropFirst(prefix.utf8.count), for: purpose)
+    }
+
+    // MARK: Tokens
+
+    /// Opens what somebody presented as a token.
+    package func open(_ text: String) -> Presented<Token> {
+        if text.utf8.starts(with: Self.refreshTokenPrefix.utf8) {
+            return open(prefix: Self.refreshTokenPrefix, text, for: .refreshToken)
+                .map { Self.refreshToken($0).map(Token.refresh) }
+        }
+        return open(prefix: Self.accessTokenPrefix, text, for: .accessToken)
+            .map { Self.accessToken($0).map(Token.access) }
+    }
+
+    /// Opens what somebody presented as an authorization code.
+    package func openCode(_ text: String) -> Presented<AuthorizationCode> {
+        open(prefix: Self.authorizationCodePrefix, text, for: .authorizationCode).map { sealed in
+            var reader = PayloadReader(sealed.bytes[...])
+            guard let id = reader.identifier(), reader.isAtEnd else { return nil }
+            return AuthorizationCode(id: id, keyID: sealed.keyID)
+        }
+    }
+
+    /// The text of an authorization code, under the secret that its `keyID` names; nil without it.
+    package func seal(_ code: AuthorizationCode) -> Redacted<String>? {
+        var writer = PayloadWriter()
+        writer.append(code.id)
+        return seal(
+            prefix: Self.authorizationCodePrefix, writer.bytes, for: .authorizationCode,
+            keyID: code.keyID)
+    }
+
+    /// The text of a refresh token, under the secret that its `keyID` names; nil without it.
+    package func seal(_ token: RefreshToken) -> Redacted<String>? {
+        var writer = PayloadWriter()
+        writer.append(token.grant)
+        writer.append(UInt64(bitPattern: token.generation))
+        return seal(
+            prefix: Self.refreshTokenPrefix, writer.bytes, for: .refreshToken, keyID: token.keyID)
+    }
+
+    private static func refreshToken(_ sealed: SealedPayload) -> RefreshToken? {
+        var reader = PayloadReader(sealed.bytes[...])
+        guard let grant = reader.identifier(), let generation = reader.integer(), reader.isAtEnd
+        else { return nil }
+        return RefreshToken(
+            grant: grant, generation: Int64(bitPattern: generation), keyID: sealed.keyID)
+    }
+
     /// The text of an access token, under the secret that its `keyID` names; nil without it.
     package func seal(_ token: AccessToken) -> Redacted<String>? {
-        guard let key = ring.accessTokenKey(token.keyID) else { return nil }
         var writer = PayloadWriter()
-        writer.append(token.keyID)
         var flags: UInt8 = 0
-        if !token.scope.isEmpty { flags |= Flags.scope }
-        if !token.audience.isEmpty { flags |= Flags.audience }
-        switch token.subject {
-        case .client: flags |= Flags.client
-        }
+        if token.scope != nil { flags |= Flags.scope }
+        if token.audience != nil { flags |= Flags.audience }
+        if case .client = token.subject { flags |= Flags.client }
         writer.append(flags)
         writer.append(token.id)
         writer.append(UInt64(bitPattern: token.issuedAt.seconds))
@@ -40,66 +136,62 @@ package struct TokenCodec: Sendable {
         case .client(let id, let epoch):
             writer.append(id)
             writer.append(UInt64(bitPattern: epoch))
+        case .grant(let id):
+            writer.append(id)
         }
-        if flags & Flags.scope != 0 { writer.append(token.scope.description) }
-        if flags & Flags.audience != 0 {
-            writer.append(UInt8(clamping: token.audience.count))
-            for uri in token.audience { writer.append(uri) }
+        if let scope = token.scope { writer.append(scope.description) }
+        if let audience = token.audience {
+            writer.append(UInt8(clamping: audience.count))
+            for uri in audience { writer.append(uri) }
         }
-        let tag = HMAC<SHA256>.authenticationCode(for: writer.bytes, using: key)
-        let sealed = writer.bytes + tag.prefix(Self.tagBytes)
-        return Redacted(Self.accessTokenPrefix + Base64.encodeURL(sealed))
+        return seal(
+            prefix: Self.accessTokenPrefix, writer.bytes, for: .accessToken, keyID: token.keyID)
     }
 
-    /// Opens what somebody presented as a token.
-    package func open(_ text: String) -> PresentedToken {
-        let prefix = Self.accessTokenPrefix.utf8
-        let utf8 = text.utf8
-        guard utf8.count <= Limits.tokenBytes, utf8.starts(with: prefix),
-            let sealed = Base64.decodeURL(utf8.dropFirst(prefix.count)),
-            sealed.count > Self.tagBytes, let keyID = sealed.first
-        else { return .forged }
-        guard let key = ring.accessTokenKey(keyID) else {
-            return ring.lacking.contains(keyID) ? .secretMissing(keyID: keyID) : .unknownKey
-        }
-        let payload = sealed.dropLast(Self.tagBytes)
-        let expected = HMAC<SHA256>.authenticationCode(for: payload, using: key)
-        guard constantTimeEqual(Array(expected.prefix(Self.tagBytes)), sealed.suffix(Self.tagBytes))
-        else {
-            return .forged
-        }
-        return Self.decode(payload).map(PresentedToken.access) ?? .forged
-    }
-
-    private static func decode(_ payload: ArraySlice<UInt8>) -> AccessToken? {
-        var reader = PayloadReader(payload)
-        guard let keyID = reader.byte(), let flags = reader.byte(),
-            flags & Flags.client != 0,
+    private static func accessToken(_ sealed: SealedPayload) -> AccessToken? {
+        var reader = PayloadReader(sealed.bytes[...])
+        guard let flags = reader.byte(),
             flags & ~(Flags.client | Flags.scope | Flags.audience) == 0,
             let id = reader.identifier(), let issuedAt = reader.integer(),
-            let expiresAt = reader.integer(), let client = reader.identifier(),
-            let epoch = reader.integer()
+            let expiresAt = reader.integer(), let subject = reader.identifier()
         else { return nil }
-        var scope = Scope.none
+        var epoch: UInt64?
+        if flags & Flags.client != 0 {
+            epoch = reader.integer()
+            if epoch == nil { return nil }
+        }
+        var scope: Scope?
         if flags & Flags.scope != 0 {
             guard let text = reader.string() else { return nil }
             scope = Scope(stored: text.split(separator: " ").map(String.init))
         }
-        var audience: [String] = []
+        var audience: [String]?
         if flags & Flags.audience != 0 {
             guard let count = reader.byte() else { return nil }
+            var uris: [String] = []
             for _ in 0..<count {
                 guard let uri = reader.string() else { return nil }
-                audience.append(uri)
+                uris.append(uri)
             }
+            audience = uris
         }
         guard reader.isAtEnd else { return nil }
         return AccessToken(
-            id: id, keyID: keyID,
-            subject: .client(client, epoch: Int64(bitPattern: epoch)),
+            id: id, keyID: sealed.keyID,
+            subject: epoch.map { .client(subject, epoch: Int64(bitPattern: $0)) }
+                ?? .grant(subject),
             issuedAt: UnixTime(seconds: Int64(bitPattern: issuedAt)),
             expiresAt: UnixTime(seconds: Int64(bitPattern: expiresAt)),
             scope: scope, audience: audience)
+    }
+
+    /// A keyed hash: what nobody without the secret can compute or guess back.
+    package func keyedHash(
+        _ text: String, for purpose: ServerSecret.Purpose, keyID: UInt8
+    ) -> [UInt8]? {
+        ring.key(keyID, for: purpose).map {
+            Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: $0))
+        }
     }
 }
 
@@ -111,66 +203,4 @@ package func constantTimeEqual(
     var difference: UInt8 = 0
     for (a, b) in zip(left, right) { difference |= a ^ b }
     return difference == 0
-}
-
-/// Writes a token's payload: big-endian integers, strings with a 16-bit length.
-private struct PayloadWriter {
-    private(set) var bytes: [UInt8] = []
-
-    mutating func append(_ byte: UInt8) {
-        bytes.append(byte)
-    }
-
-    mutating func append(_ value: UInt64) {
-        for shift in stride(from: 56, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(shift)))
-        }
-    }
-
-    mutating func append(_ identifier: Identifier) {
-        append(identifier.high)
-        append(identifier.low)
-    }
-
-    /// The length fits: a scope has at most 4 KiB and an audience 1 KiB (`Limits`).
-    mutating func append(_ text: String) {
-        let utf8 = text.utf8
-        bytes.append(UInt8(truncatingIfNeeded: utf8.count >> 8))
-        bytes.append(UInt8(truncatingIfNeeded: utf8.count))
-        bytes.append(contentsOf: utf8)
-    }
-}
-
-/// Reads what `PayloadWriter` wrote; nil wherever the payload ends too early.
-private struct PayloadReader {
-    private var rest: ArraySlice<UInt8>
-
-    init(_ bytes: ArraySlice<UInt8>) {
-        rest = bytes
-    }
-
-    var isAtEnd: Bool { rest.isEmpty }
-
-    mutating func byte() -> UInt8? {
-        rest.popFirst()
-    }
-
-    mutating func integer() -> UInt64? {
-        guard rest.count >= 8 else { return nil }
-        defer { rest = rest.dropFirst(8) }
-        return rest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
-    }
-
-    mutating func identifier() -> Identifier? {
-        guard let high = integer(), let low = integer() else { return nil }
-        return Identifier(high: high, low: low)
-    }
-
-    mutating func string() -> String? {
-        guard let high = byte(), let low = byte() else { return nil }
-        let count = Int(high) << 8 | Int(low)
-        guard rest.count >= count else { return nil }
-        defer { rest = rest.dropFirst(count) }
-        return String(validating: rest.prefix(count), as: UTF8.self)
-    }
 }

@@ -19,13 +19,11 @@ struct IntrospectEndpoint: Sendable {
             return inactive(context)
         }
         let state = try await services.store.liveness(of: token, by: context.deadline)
-        guard Liveness.of(token, in: state) == .alive, let client = state.client,
-            Introspection.mayKnow(sent.client.client, about: token)
+        guard case .alive(let live) = Liveness.of(token, in: state),
+            Introspection.mayKnow(sent.client.client, about: live, token)
         else { return inactive(context) }
         context.log.outcome = "active"
-        return Answer.json(
-            Introspection.active(
-                token, clientID: client.clientID, issuer: services.issuer.text))
+        return Answer.json(Introspection.active(token, live, issuer: services.issuer.text))
     }
 
     private func inactive(_ context: DoornailContext) -> Response {

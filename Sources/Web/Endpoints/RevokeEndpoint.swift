@@ -16,16 +16,26 @@ struct RevokeEndpoint: Sendable {
         let sent = try await FormRequest(request, context, services)
         // The hint only says where to look first; a token of ours tells its kind by itself.
         let token = try services.node.open(sent.form.required("token"))
-        switch try RevocationDecision.decide(token, by: sent.client) {
-        case .end(let token):
-            _ = try await services.revoker.end(
-                .token(token),
-                because: Cause(
-                    reason: "revoked by its client",
-                    actor: "client:\(sent.client.client.clientID)"),
-                by: context.deadline)
-            context.log.outcome = "revoked"
+        var grant: GrantState?
+        if let token, token.grant != nil {
+            grant = try await services.store.liveness(of: token, by: context.deadline).grant
+            context.log.grant = grant?.id.description
+        }
+        let ending: Ending
+        switch try RevocationDecision.decide(token, grant: grant, by: sent.client) {
+        case .endToken(let token, let client): ending = .token(token, client: client)
+        case .endGrant(let id): ending = .grant(id)
         case .nothing:
+            context.log.outcome = "unknown_token"
+            return Answer.empty()
+        }
+        let cause = Cause(
+            reason: "revoked by its client", actor: "client:\(sent.client.client.clientID)")
+        do {
+            _ = try await services.revoker.end(ending, because: cause, by: context.deadline)
+            context.log.outcome = "revoked"
+        } catch StoreError.missing {
+            // A grant that was removed meanwhile: it had been over for long.
             context.log.outcome = "unknown_token"
         }
         return Answer.empty()

@@ -1,5 +1,6 @@
 import Cluster
 import Hummingbird
+import Logging
 import OAuth
 import Storage
 
@@ -16,30 +17,199 @@ struct TokenEndpoint: Sendable {
         let sent = try await FormRequest(request, context, services)
         let grantType = try GrantType(parameter: sent.form.required("grant_type"))
         switch grantType {
-        case .clientCredentials:
-            return try clientCredentials(
-                ClientCredentialsGrant(sent.form, client: sent.client), sent)
+        case .clientCredentials: return try clientCredentials(sent)
+        case .authorizationCode: return try await authorizationCode(sent, context)
+        case .refreshToken: return try await refreshToken(sent, context)
         }
     }
 
-    private func clientCredentials(
-        _ grant: ClientCredentialsGrant, _ sent: FormRequest
-    ) throws -> Response {
-        var random = SystemRandomNumberGenerator()
-        let now = UInt64(clamping: sent.client.readAt.seconds)
+    private func clientCredentials(_ sent: FormRequest) throws -> Response {
+        let grant = try ClientCredentialsGrant(sent.form, client: sent.client)
         let token = grant.token(
-            for: sent.client,
-            id: Identifier(milliseconds: now &* 1000, using: &random),
+            for: sent.client, id: newID(sent.client.readAt),
             keyID: try services.node.signingKeyID(unretired: sent.unretiredKeyIDs),
-            lifetimeSeconds: services.accessTokenSeconds)
-        guard let sealed = try services.node.codec().seal(token) else {
-            throw StoreError.unavailable("the signing secret changed; ask again")
+            lifetimeSeconds: services.lifetimes.accessTokenSeconds)
+        return try answer(token, scope: grant.scope, refreshToken: nil)
+    }
+
+    // MARK: Codes
+
+    private func authorizationCode(
+        _ sent: FormRequest, _ context: DoornailContext
+    ) async throws -> Response {
+        let code = try services.node.openCode(sent.form.required("code"))
+        // The second time, another redemption was quicker, and this one is a replay.
+        for _ in 0..<2 {
+            let decision = try await decide(sent, code, context)
+            switch decision {
+            case .reject(let error, let ending):
+                if let ending { try await endReplayed(ending, "code replayed", context) }
+                throw error
+            case .redeem(let redemption):
+                if let response = try await redeem(redemption, sent, context) { return response }
+            }
         }
+        throw OAuthError(.invalidGrant, "the code is used or expired")
+    }
+
+    private func decide(
+        _ sent: FormRequest, _ code: AuthorizationCode?, _ context: DoornailContext
+    ) async throws -> AuthorizationCodeGrant.Decision {
+        var row: CodeState?
+        var state = Liveness.State(readAt: sent.client.readAt, client: nil)
+        if let code {
+            (row, state) = try await services.store.code(code, by: context.deadline)
+        }
+        return AuthorizationCodeGrant.decide(
+            sent.form, client: sent.client, code: code, row: row, in: state)
+    }
+
+    /// Redeems a code; nil where it was not there any more.
+    private func redeem(
+        _ redemption: AuthorizationCodeGrant.Redemption, _ sent: FormRequest,
+        _ context: DoornailContext
+    ) async throws -> Response? {
+        let lifetimes = services.lifetimes
+        let isRefreshable = sent.client.client.grantTypes.contains(.refreshToken)
+        let keyID = try services.node.signingKeyID(unretired: sent.unretiredKeyIDs)
+        let now = sent.client.readAt
+        let seconds =
+            isRefreshable
+            ? lifetimes.refreshTokenMaximumSeconds : lifetimes.accessTokenSeconds
+        let grant = GrantIssue(
+            id: newID(now), isOffline: redemption.state.isOffline, keyID: keyID,
+            idleSeconds: min(lifetimes.refreshTokenIdleSeconds, seconds), maximumSeconds: seconds)
+        context.log.grant = grant.id.description
+        guard try await services.store.redeem(redemption.code, for: grant, by: context.deadline)
+        else { return nil }
+        let token = AccessToken(
+            id: newID(now), keyID: keyID, subject: .grant(grant.id), issuedAt: now,
+            expiresAt: now.adding(seconds: lifetimes.accessTokenSeconds), scope: nil,
+            audience: redemption.audience)
+        return try answer(
+            token, scope: redemption.state.scope,
+            refreshToken: isRefreshable
+                ? RefreshToken(grant: grant.id, generation: 1, keyID: keyID) : nil)
+    }
+
+    // MARK: Refresh tokens
+
+    private func refreshToken(
+        _ sent: FormRequest, _ context: DoornailContext
+    ) async throws -> Response {
+        let client = sent.client.client
+        var presented: RefreshToken?
+        var state = Liveness.State(readAt: sent.client.readAt, client: nil)
+        if case .refresh(let token) = try services.node.open(
+            sent.form.required("refresh_token"))
+        {
+            presented = token
+            context.log.grant = token.grant.description
+            state = try await services.store.liveness(of: .refresh(token), by: context.deadline)
+        }
+        let request: RefreshTokenGrant
+        switch RefreshTokenGrant.decide(
+            sent.form, client: sent.client, token: presented, in: state)
+        {
+        case .reject(let error): throw error
+        case .rotate(let decided): request = decided
+        }
+        // Before the rotation, so that nothing that can fail follows it.
+        if request.isUse { try await noteUse(of: request.grant, in: state, context) }
+        let keyID = try services.node.signingKeyID(unretired: sent.unretiredKeyIDs)
+        let verdict = try await services.store.rotate(
+            Rotation(
+                grant: request.grant.id, generation: request.token.generation, keyID: keyID,
+                idleSeconds: services.lifetimes.refreshTokenIdleSeconds,
+                retryWindowSeconds: Int64(client.retryWindowSeconds), rotates: client.rotates,
+                outage: try services.node.outage()),
+            by: context.deadline)
+        switch verdict {
+        case .issue(let successor, let now):
+            return try refreshed(request, successor, keyID: keyID, at: now, in: state)
+        case .replay:
+            try await endReplayed(request.grant.id, "refresh token replayed", context)
+            throw RefreshTokenGrant.refusal("replayed")
+        case .stateLost:
+            context.logger.critical(
+                "a refresh token is newer than its grant: the database lost state; after a restore, run 'doornail restored'",
+                metadata: ["grant": "\(request.grant.id)", "request_id": "\(context.requestID)"])
+            try await endReplayed(request.grant.id, "refresh token of a lost state", context)
+            throw RefreshTokenGrant.refusal(Liveness.CauseOfDeath.stateLost.rawValue)
+        case .over:
+            throw RefreshTokenGrant.refusal("ended or expired meanwhile")
+        }
+    }
+
+    /// A refresh is a use of its login.
+    private func noteUse(
+        of grant: GrantState, in state: Liveness.State, _ context: DoornailContext
+    ) async throws(StoreError) {
+        let idleSeconds = services.lifetimes.session.idleSeconds
+        guard !grant.isOffline, let session = state.session,
+            session.isUseDue(at: state.readAt, idleSeconds: idleSeconds)
+        else { return }
+        try await services.store.useSession(
+            session.id, from: nil, idleSeconds: idleSeconds, by: context.deadline)
+    }
+
+    private func refreshed(
+        _ request: RefreshTokenGrant, _ successor: RefreshToken, keyID: UInt8, at now: UnixTime,
+        in state: Liveness.State
+    ) throws -> Response {
+        var expiresAt = min(
+            now.adding(seconds: services.lifetimes.accessTokenSeconds), request.grant.expiresAt)
+        if !request.grant.isOffline, let session = state.session {
+            expiresAt = min(expiresAt, session.expiresAt)
+        }
+        guard expiresAt > now else { throw RefreshTokenGrant.refusal("expired meanwhile") }
+        let token = AccessToken(
+            id: newID(now), keyID: keyID, subject: .grant(request.grant.id), issuedAt: now,
+            expiresAt: expiresAt, scope: request.scope, audience: request.audience)
+        return try answer(
+            token, scope: request.scope ?? request.grant.scope, refreshToken: successor)
+    }
+
+    /// Ends a grant whose code or refresh token was replayed (RFC 9700 §4.14.2).
+    private func endReplayed(
+        _ grant: Identifier, _ reason: String, _ context: DoornailContext
+    ) async throws(StoreError) {
+        context.log.outcome = "replay"
+        do {
+            _ = try await services.revoker.end(
+                .grant(grant), because: Cause(reason: reason, actor: "doornail"),
+                by: context.deadline)
+        } catch .missing {
+            // It is gone, and so is all that hung on it.
+        }
+    }
+
+    // MARK: Answers
+
+    private func newID(_ now: UnixTime) -> Identifier {
+        var random = SystemRandomNumberGenerator()
+        return Identifier(milliseconds: UInt64(clamping: now.seconds) &* 1000, using: &random)
+    }
+
+    /// The answer of RFC 6749 §5.1.
+    private func answer(
+        _ token: AccessToken, scope: Scope, refreshToken: RefreshToken?
+    ) throws(StoreError) -> Response {
+        let codec = try services.node.codec()
         var json = JSONObject()
+        guard let sealed = codec.seal(token) else {
+            throw .unavailable("the signing secret changed; ask again")
+        }
         json.set("access_token", sealed.value)
         json.set("token_type", "Bearer")
-        json.set("expires_in", services.accessTokenSeconds)
-        if !token.scope.isEmpty { json.set("scope", token.scope.description) }
+        json.set("expires_in", token.expiresAt.seconds - token.issuedAt.seconds)
+        if let refreshToken {
+            guard let sealed = codec.seal(refreshToken) else {
+                throw .unavailable("this node lacks the secret of the refresh token")
+            }
+            json.set("refresh_token", sealed.value)
+        }
+        if !scope.isEmpty { json.set("scope", scope.description) }
         return Answer.json(json.encoded)
     }
 }

@@ -42,6 +42,8 @@ package struct AccessLogMiddleware: RouterMiddleware {
                 address: context.clientAddress.description,
                 requestID: context.requestID,
                 clientID: context.log.clientID,
+                sid: context.log.sid,
+                grant: context.log.grant,
                 outcome: context.log.outcome,
                 error: context.log.error,
                 bytes: response.body.contentLength,

@@ -14,6 +14,8 @@ struct AccessRecord: Sendable {
     var address: String?
     var requestID: String
     var clientID: String?
+    var sid: String?
+    var grant: String?
     var outcome: String?
     var error: String?
     var bytes: Int?
@@ -88,6 +90,8 @@ package final class AccessRecorder: Sendable {
         metadata["client_id"] = record.clientID.map {
             .string(AccessText.harmless($0, limit: 255))
         }
+        metadata["sid"] = record.sid.map { .string($0) }
+        metadata["grant"] = record.grant.map { .string($0) }
         metadata["error"] = record.error.map { .string(AccessText.harmless($0, limit: 500)) }
         metadata["bytes"] = record.bytes.map { .stringConvertible($0) }
         metadata["trace_id"] = record.traceID.map { .string($0) }

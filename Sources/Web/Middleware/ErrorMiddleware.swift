@@ -3,58 +3,111 @@ import Hummingbird
 import OAuth
 import Storage
 
-/// The one place that knows which error has which status and headers.
+/// The one place that knows which error has which status and headers, and whether a program or a
+/// person reads it.
 struct ErrorMiddleware: RouterMiddleware {
     typealias Context = DoornailContext
+
+    /// An error as it is answered.
+    private struct Failure {
+        var status: HTTPResponse.Status
+        var code: String
+        var description: String
+        var headers: HTTPFields = [:]
+        var retrySeconds: Int?
+    }
+
+    private let services: Services
+    private let pages: Set<String>
+
+    /// - Parameter pages: the paths whose errors people see.
+    init(_ services: Services, pages: Set<String>) {
+        self.services = services
+        self.pages = pages
+    }
 
     func handle(
         _ request: Request, context: DoornailContext,
         next: @concurrent (Request, DoornailContext) async throws -> Response
     ) async throws -> Response {
+        let failure: Failure
         do {
             return try await next(request, context)
-        } catch let error as OAuthError {
-            context.log.outcome = error.code.rawValue
-            context.log.error = error.detail ?? error.description
-            return Answer.error(
-                error.code.rawValue, error.description, status: Self.status(of: error),
-                headers: Self.headers(for: error))
-        } catch let error as StoreError {
-            return store(error, context)
-        } catch let refusal as HTTPRefusal {
-            context.log.outcome = "refused"
-            return Answer.error("invalid_request", refusal.description, status: refusal.status)
-        } catch let error as any HTTPResponseError {
-            // Hummingbird's own: no such path, or a body that it would not read.
-            context.log.outcome = "refused"
-            let code = error.status == .notFound ? "not_found" : "invalid_request"
-            return Answer.error(
-                code, error.status.reasonPhrase.lowercased(), status: error.status)
         } catch is CancellationError {
             throw CancellationError()
+        } catch let refusal as AuthorizationRequest.Refusal {
+            // The client is told, at its own address.
+            context.log.outcome = refusal.error.code.rawValue
+            context.log.error = refusal.error.detail ?? refusal.error.description
+            return AuthorizationFlow.answer(refusal.parameters, to: refusal.address, services)
         } catch {
-            context.log.error = "\(error)"
-            context.log.outcome = "server_error"
+            failure = Self.failure(error, context)
+        }
+        guard pages.contains(request.uri.path) else {
             return Answer.error(
-                "server_error", "something went wrong; the log has it by the request id",
-                status: .internalServerError)
+                failure.code, failure.description, status: failure.status,
+                headers: failure.headers)
+        }
+        let page = ErrorPage(
+            status: Int(failure.status.code), heading: Self.heading(failure.status),
+            words: failure.description.prefix(1).uppercased() + failure.description.dropFirst()
+                + ".",
+            code: failure.code, requestID: context.requestID, retrySeconds: failure.retrySeconds)
+        var response = Answer.page(services.pages.render(page), status: failure.status)
+        for field in failure.headers where field.name != .wwwAuthenticate {
+            response.headers.append(field)
+        }
+        return response
+    }
+
+    private static func failure(_ error: any Error, _ context: DoornailContext) -> Failure {
+        switch error {
+        case let error as OAuthError:
+            context.log.outcome = error.code.rawValue
+            context.log.error = error.detail ?? error.description
+            return Failure(
+                status: status(of: error), code: error.code.rawValue,
+                description: error.description, headers: headers(for: error),
+                retrySeconds: error.retryAfterSeconds.map { Int($0) })
+        case let error as StoreError:
+            context.log.error = error.description
+            guard case .unavailable = error else { return serverError(context) }
+            context.log.outcome = "unavailable"
+            return Failure(
+                status: .serviceUnavailable, code: "temporarily_unavailable",
+                description:
+                    "the database cannot answer for certain; nothing was decided, ask again",
+                headers: [.retryAfter: "1"], retrySeconds: 1)
+        case let refusal as HTTPRefusal:
+            context.log.outcome = "refused"
+            return Failure(
+                status: refusal.status, code: "invalid_request", description: refusal.description)
+        case let error as any HTTPResponseError:
+            // Hummingbird's own: no such path, or a body that it would not read.
+            context.log.outcome = "refused"
+            return Failure(
+                status: error.status,
+                code: error.status == .notFound ? "not_found" : "invalid_request",
+                description: error.status.reasonPhrase.lowercased())
+        default:
+            context.log.error = "\(error)"
+            return serverError(context)
         }
     }
 
-    private func store(_ error: StoreError, _ context: DoornailContext) -> Response {
-        context.log.error = error.description
-        switch error {
-        case .unavailable:
-            context.log.outcome = "unavailable"
-            return Answer.error(
-                "temporarily_unavailable",
-                "the database cannot answer for certain; nothing was decided, ask again",
-                status: .serviceUnavailable, headers: [.retryAfter: "1"])
-        case .missing, .conflict, .broken:
-            context.log.outcome = "server_error"
-            return Answer.error(
-                "server_error", "something went wrong; the log has it by the request id",
-                status: .internalServerError)
+    private static func serverError(_ context: DoornailContext) -> Failure {
+        context.log.outcome = "server_error"
+        return Failure(
+            status: .internalServerError, code: "server_error",
+            description: "something went wrong; the log has it by the request id")
+    }
+
+    private static func heading(_ status: HTTPResponse.Status) -> String {
+        switch status {
+        case .tooManyRequests: "Too many tries"
+        case .serviceUnavailable: "Not now"
+        case .internalServerError: "Something went wrong"
+        default: "This request cannot be answered"
         }
     }
 
@@ -63,7 +116,8 @@ struct ErrorMiddleware: RouterMiddleware {
         case .invalidClient: .unauthorized
         case .tooManyRequests: .tooManyRequests
         case .invalidRequest, .invalidGrant, .unauthorizedClient, .unsupportedGrantType,
-            .invalidScope, .invalidTarget:
+            .invalidScope, .invalidTarget, .accessDenied, .unsupportedResponseType,
+            .loginRequired, .consentRequired, .requestNotSupported, .requestURINotSupported:
             .badRequest
         }
     }

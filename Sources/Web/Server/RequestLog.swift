@@ -7,6 +7,8 @@ import Synchronization
 package final class RequestLog: Sendable {
     private struct Values {
         var clientID: String?
+        var sid: String?
+        var grant: String?
         var outcome: String?
         var error: String?
     }
@@ -18,6 +20,18 @@ package final class RequestLog: Sendable {
     package var clientID: String? {
         get { values.withLock { $0.clientID } }
         set { values.withLock { $0.clientID = newValue } }
+    }
+
+    /// The login that the request belongs to.
+    package var sid: String? {
+        get { values.withLock { $0.sid } }
+        set { values.withLock { $0.sid = newValue } }
+    }
+
+    /// The grant that the request is about.
+    package var grant: String? {
+        get { values.withLock { $0.grant } }
+        set { values.withLock { $0.grant = newValue } }
     }
 
     /// How the request went, in one word of a small vocabulary, since it labels a metric; nil: told

@@ -7,7 +7,7 @@ import Storage
 struct DevCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Try it: a private PostgreSQL, a demo app and a demo API, ready to use.",
+        abstract: "Try it: a private PostgreSQL, a demo user, two apps and an API, ready to use.",
         discussion: """
             Everything is kept under --data; the next start goes on with it. PostgreSQL
             refuses to run as root: started by root, its cluster belongs to the user

@@ -24,6 +24,9 @@ struct IntrospectCommand: AsyncParsableCommand {
         var token_use: String?
         var client_id: String?
         var sub: String?
+        var username: String?
+        var session: String?
+        var grant: String?
         var scope: String?
         var iss: String?
         var aud: Audience?
@@ -72,35 +75,57 @@ struct IntrospectCommand: AsyncParsableCommand {
         }
         let state = try await store.liveness(of: token)
         let liveness = Liveness.of(token, in: state)
-        if liveness != .alive, !explain { return Answer(active: false) }
-        var answer = Answer(active: liveness == .alive)
-        if case .dead(let cause) = liveness { answer.why = cause.rawValue }
-        answer.token_type = "Bearer"
-        answer.token_use = "access_token"
+        var answer = Answer(active: true)
+        if case .dead(let cause) = liveness {
+            guard explain else { return Answer(active: false) }
+            answer = Answer(active: false, why: cause.rawValue)
+        }
         answer.client_id = state.client?.clientID
-        answer.sub = state.client?.clientID
         answer.iss = settings[.issuer]
-        answer.scope = token.scope.isEmpty ? nil : token.scope.description
-        answer.aud = token.audience.isEmpty ? nil : Audience(uris: token.audience)
-        answer.iat = token.issuedAt.seconds
-        answer.nbf = token.issuedAt.seconds
-        answer.exp = token.expiresAt.seconds
-        answer.jti = token.id.description
         answer.key_id = Int(token.keyID)
+        answer.grant = token.grant?.description
+        answer.session = state.grant?.session.description
+        answer.username = state.user?.username
+        // A deleted user's grant still says whose it was.
+        answer.sub =
+            token.grant == nil ? state.client?.clientID : state.grant?.user.description
+        var scope = state.grant?.scope
+        var audience = state.grant?.audience
+        switch token {
+        case .access(let access):
+            scope = access.scope ?? scope
+            audience = access.audience ?? audience
+            answer.token_type = "Bearer"
+            answer.token_use = "access_token"
+            answer.iat = access.issuedAt.seconds
+            answer.nbf = access.issuedAt.seconds
+            answer.exp = access.expiresAt.seconds
+            answer.jti = access.id.description
+        case .refresh:
+            answer.token_use = "refresh_token"
+            // The row knows the times of the newest one alone.
+            if case .alive(let live) = liveness {
+                answer.iat = live.issuedAt.seconds
+                answer.exp = live.expiresAt.seconds
+            }
+        }
+        if let scope, !scope.isEmpty { answer.scope = scope.description }
+        if let audience, !audience.isEmpty { answer.aud = Audience(uris: audience) }
         return answer
     }
 
     private static func printText(_ answer: Answer) {
         print(answer.active ? "active" : "not active" + (answer.why.map { ": \($0)" } ?? ""))
         let rows: [(String, String?)] = [
-            ("client", answer.client_id), ("scope", answer.scope),
+            ("use", answer.token_use), ("client", answer.client_id), ("user", answer.username),
+            ("session", answer.session), ("grant", answer.grant), ("scope", answer.scope),
             ("audience", answer.aud?.uris.joined(separator: " ")),
             ("issued", answer.iat.map { UnixTime(seconds: $0).text }),
             ("expires", answer.exp.map { UnixTime(seconds: $0).text }), ("id", answer.jti),
             ("key id", answer.key_id.map(String.init)),
         ]
         for (name, value) in rows {
-            if let value { print("  \(name): \(value)") }
+            if let value { print("  \(name): \(Console.printable(value))") }
         }
     }
 }

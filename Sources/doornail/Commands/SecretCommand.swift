@@ -111,12 +111,13 @@ struct SecretCommand: AsyncParsableCommand {
 struct Ended: Encodable {
     let ended: String
     let subject: String
-    let ended_at: String
+    let ended_at: String?
 
-    init(kind: String, subject: String, receipt: Receipt) {
+    /// - Parameter receipt: nil where there was nothing left to end.
+    init(kind: String, subject: String, receipt: Receipt?) {
         ended = kind
         self.subject = subject
-        ended_at = receipt.endedAt.text
+        ended_at = receipt?.endedAt.text
     }
 
     /// - Parameter done: what happened to it, in a word.
@@ -124,8 +125,9 @@ struct Ended: Encodable {
         if json {
             try Console.print(json: self)
         } else {
+            let what = "\(ended) \(Console.printable(subject))"
             Swift.print(
-                "\(done) \(ended) \(subject) at \(ended_at). "
+                (ended_at.map { "\(done) \(what) at \($0). " } ?? "The \(what) is gone already. ")
                     + "Nothing of it is active on any node any more.")
         }
     }

@@ -95,6 +95,38 @@ struct ServerOptions: ParsableArguments {
     var accessTokenTTL: String?
 
     @Option(
+        name: .customLong("refresh-token-idle"),
+        help: ArgumentHelp(
+            "How long a refresh token may lie unused, 30d by default "
+                + "(DOORNAIL_REFRESH_TOKEN_IDLE).",
+            valueName: "time"))
+    var refreshTokenIdle: String?
+
+    @Option(
+        name: .customLong("refresh-token-max"),
+        help: ArgumentHelp(
+            "How long it can be refreshed in all, 90d by default "
+                + "(DOORNAIL_REFRESH_TOKEN_MAX).",
+            valueName: "time"))
+    var refreshTokenMax: String?
+
+    @Option(
+        name: .customLong("session-idle"),
+        help: ArgumentHelp(
+            "How long a login may lie unused, 14d by default "
+                + "(DOORNAIL_SESSION_IDLE).",
+            valueName: "time"))
+    var sessionIdle: String?
+
+    @Option(
+        name: .customLong("session-max"),
+        help: ArgumentHelp(
+            "How long a login lasts in all, 90d by default "
+                + "(DOORNAIL_SESSION_MAX).",
+            valueName: "time"))
+    var sessionMax: String?
+
+    @Option(
         help: ArgumentHelp(
             "Connections to the database, 8 by default (DOORNAIL_POOL).", valueName: "number"))
     var pool: String?
@@ -108,6 +140,10 @@ struct ServerOptions: ParsableArguments {
         flags[.tlsKey] = tlsKey
         flags[.trustedProxies] = trustedProxies
         flags[.accessTokenTTL] = accessTokenTTL
+        flags[.refreshTokenIdle] = refreshTokenIdle
+        flags[.refreshTokenMax] = refreshTokenMax
+        flags[.sessionIdle] = sessionIdle
+        flags[.sessionMax] = sessionMax
         flags[.pool] = pool
         return flags
     }

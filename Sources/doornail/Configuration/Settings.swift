@@ -202,6 +202,26 @@ struct Settings: Sendable {
         return seconds
     }
 
+    /// How long a grant may go without a refresh.
+    func refreshTokenIdleSeconds() throws -> Int64 {
+        try seconds(.refreshTokenIdle, default: 30 * 86_400)
+    }
+
+    /// How long a grant can be refreshed, however often it is.
+    func refreshTokenMaximumSeconds() throws -> Int64 {
+        try seconds(.refreshTokenMax, default: 90 * 86_400)
+    }
+
+    /// How long a login may go without a use.
+    func sessionIdleSeconds() throws -> Int64 {
+        try seconds(.sessionIdle, default: 14 * 86_400)
+    }
+
+    /// How long a login lasts, however much it is used.
+    func sessionMaximumSeconds() throws -> Int64 {
+        try seconds(.sessionMax, default: 90 * 86_400)
+    }
+
     func lease() throws -> Duration {
         guard let text = self[.lease] else { return .milliseconds(250) }
         guard let duration = Quantities.duration(text),
@@ -253,10 +273,8 @@ struct Settings: Sendable {
                     logger: Logger(label: "check") { _ in SwiftLogNoOpLogHandler() })
             },
             { _ = try trustedProxies() }, { _ = try accessTokenSeconds() },
-            { _ = try seconds(.refreshTokenIdle, default: 30 * 86_400) },
-            { _ = try seconds(.refreshTokenMax, default: 90 * 86_400) },
-            { _ = try seconds(.sessionIdle, default: 14 * 86_400) },
-            { _ = try seconds(.sessionMax, default: 90 * 86_400) },
+            { _ = try refreshTokenIdleSeconds() }, { _ = try refreshTokenMaximumSeconds() },
+            { _ = try sessionIdleSeconds() }, { _ = try sessionMaximumSeconds() },
             { _ = try lease() }, { _ = try cacheBytes() }, { _ = try pool() },
             { _ = try logLevel() }, { _ = try logFormat(default: .text) },
         ]

@@ -3,9 +3,14 @@ import OAuth
 
 /// The secrets of `doornail dev`, in files that only their owner reads, made at the first start.
 struct DemoFiles: Sendable {
+    /// The demo user's name.
+    static let user = "ada"
+
     let folder: String
     let secretFile: String
+    let userPassword: Redacted<String>
     let appSecret: Redacted<String>
+    let mailSecret: Redacted<String>
     let apiSecret: Redacted<String>
 
     init(folder: String) throws {
@@ -13,14 +18,36 @@ struct DemoFiles: Sendable {
         var random = SystemRandomNumberGenerator()
         secretFile = folder + "/secret"
         _ = try Self.kept(secretFile) { ServerSecret.random(using: &random) }
+        userPassword = Redacted(
+            try Self.kept(
+                folder + "/demo-user.password", atLeast: Limits.passwordBytes.lowerBound
+            ) {
+                Self.password(using: &random)
+            })
         appSecret = Redacted(
             try Self.kept(folder + "/demo-app.secret") {
+                ClientSecret.random(using: &random).value
+            })
+        mailSecret = Redacted(
+            try Self.kept(folder + "/demo-mail.secret") {
                 ClientSecret.random(using: &random).value
             })
         apiSecret = Redacted(
             try Self.kept(folder + "/demo-api.secret") {
                 ClientSecret.random(using: &random).value
             })
+    }
+
+    /// A password that can be read and typed: 100 random bits in groups, without letters that look
+    /// like digits.
+    private static func password(using random: inout some RandomNumberGenerator) -> String {
+        let letters = Array("abcdefghijkmnpqrstuvwxyz23456789".utf8)
+        var groups: [String] = []
+        for _ in 0..<4 {
+            let group = (0..<5).map { _ in letters[Int.random(in: 0..<32, using: &random)] }
+            groups.append(String(decoding: group, as: UTF8.self))
+        }
+        return groups.joined(separator: "-")
     }
 
     static func environmentFile(in folder: String) -> String { folder + "/env" }
@@ -31,7 +58,10 @@ struct DemoFiles: Sendable {
             ("DATABASE_URL", databaseURL),
             ("DOORNAIL_ISSUER", issuer),
             ("DOORNAIL_SECRET_FILE", URL(filePath: secretFile).path),
+            ("DEMO_USER", Self.user),
+            ("DEMO_PASSWORD", userPassword.value),
             ("DEMO_APP_SECRET", appSecret.value),
+            ("DEMO_MAIL_SECRET", mailSecret.value),
             ("DEMO_API_SECRET", apiSecret.value),
         ].map { "export \($0)=\(Self.quoted($1))" }
         let path = Self.environmentFile(in: folder)
@@ -53,7 +83,9 @@ struct DemoFiles: Sendable {
     }
 
     /// The text that a file keeps, made at the first start.
-    private static func kept(_ path: String, make: () -> String) throws -> String {
+    private static func kept(
+        _ path: String, atLeast bytes: Int = 32, make: () -> String
+    ) throws -> String {
         if !FileManager.default.fileExists(atPath: path) {
             try write(make() + "\n", to: path)
         }
@@ -65,7 +97,7 @@ struct DemoFiles: Sendable {
             throw CommandFailure(
                 "\(path) cannot be read: \((error as NSError).localizedDescription)")
         }
-        guard text.utf8.count >= 32 else {
+        guard text.utf8.count >= bytes else {
             throw CommandFailure("\(path) is damaged; delete it, and a new one is made")
         }
         return text

@@ -6,7 +6,8 @@ import ServiceLifecycle
 import Storage
 import Web
 
-/// What `doornail dev` runs: a private cluster, a migrated database, demo clients, and the server.
+/// What `doornail dev` runs: a private cluster, a migrated database, a demo user and demo clients,
+/// and the server.
 struct DevServer {
     let data: String
     let flags: [Setting: String]
@@ -58,17 +59,21 @@ struct DevServer {
                 throw CommandFailure(error.description)
             }
         }
-        try await registerClients(demo, on: cluster.url, bootLogger)
+        try await registerDemo(demo, on: cluster.url, bootLogger)
         try demo.writeEnvironment(databaseURL: cluster.url, issuer: issuer)
 
         let logger = try Database.makeLogger(settings, format: .text)
         let greeting = Greeting(
-            url: issuer, metrics: admin.url + "/metrics", data: data, cluster: cluster.dataPath)
+            url: issuer, metrics: admin.url + "/metrics", data: data, cluster: cluster.dataPath,
+            password: demo.userPassword)
         let server = try Server(settings, logger: logger, onReady: { greeting.print() })
         try await server.run(beside: [ClusterWatch(cluster: cluster)])
     }
 
-    private func registerClients(
+    /// The API that the demo's apps get tokens for.
+    private static let audience = "https://api.demo.example"
+
+    private func registerDemo(
         _ demo: DemoFiles, on url: String, _ logger: Logger
     ) async throws {
         let store = Store(
@@ -81,15 +86,16 @@ struct DevServer {
                     "demo-api", secret: demo.apiSecret,
                     ClientRegistration(
                         name: "Demo API", method: .any, grantTypes: [],
-                        audiences: ["https://api.demo.example"], introspects: .any),
+                        audiences: [Self.audience], introspects: .any),
                     in: store)
                 try await register(
                     "demo-app", secret: demo.appSecret,
-                    ClientRegistration(
-                        name: "Demo app", method: .any, grantTypes: [.clientCredentials],
-                        scope: Scope("photos:read photos:write"),
-                        audiences: ["https://api.demo.example"]),
+                    app("Demo app", "openid profile offline_access photos:read photos:write"),
                     in: store)
+                try await register(
+                    "demo-mail", secret: demo.mailSecret,
+                    app("Demo mail", "openid offline_access mail:read"), in: store)
+                try await registerUser(password: demo.userPassword, in: store)
             }
             // The registration is done, or it failed: the connection is not needed any more.
             try await group.next()
@@ -97,7 +103,19 @@ struct DevServer {
         }
     }
 
-    /// Makes a demo client, or gives the one that is there the secret of the file.
+    /// An app that people log in through, native, and that also gets tokens for itself.
+    private func app(_ name: String, _ scope: String) throws -> ClientRegistration {
+        ClientRegistration(
+            name: name, method: .any,
+            grantTypes: [.authorizationCode, .refreshToken, .clientCredentials],
+            redirectURIs: ["http://127.0.0.1/callback"], scope: try Scope(scope),
+            audiences: [Self.audience])
+    }
+
+    private static let remade = Cause(reason: "made anew for the demo", actor: Console.actor)
+
+    /// Makes a demo client, or gives the one that is there this registration and the secret of the
+    /// file.
     private func register(
         _ id: String, secret: Redacted<String>, _ registration: ClientRegistration,
         in store: Store
@@ -107,12 +125,38 @@ struct DevServer {
             try await store.createClient(
                 id, id: newIdentifier(), registration, secretHash: hash)
         } catch StoreError.conflict {
+            let record = try await store.clientRecord(id)
+            if record.registration != registration {
+                _ = try await store.updateClient(
+                    ClientChange(to: registration, of: record, secretHash: hash),
+                    because: Self.remade)
+            }
             let present = try await store.client(id).client
             if present?.secretHashes.first != hash {
                 _ = try await store.rotateClientSecret(
-                    id, to: hash, keepsPrevious: false,
-                    because: Cause(reason: "made anew for the demo", actor: Console.actor))
+                    id, to: hash, keepsPrevious: false, because: Self.remade)
             }
+        }
+    }
+
+    /// Makes the demo user, or gives the one that is there the password of the file.
+    private func registerUser(password: Redacted<String>, in store: Store) async throws {
+        guard let username = Username(DemoFiles.user) else {
+            throw CommandFailure("'\(DemoFiles.user)' is no user name")
+        }
+        let present = try await store.user(username).user
+        // Nothing else runs yet that the tenth of a second for each of these could hold up.
+        if try present?.passwordHash?.matches(password) == true { return }
+        var random = SystemRandomNumberGenerator()
+        let hash = try PasswordHash(password, using: &random)
+        if present == nil {
+            try await store.createUser(
+                NewUser(
+                    id: newIdentifier(), username: username, name: "Ada Lovelace",
+                    email: "ada@demo.example", isEmailVerified: true, passwordHash: hash))
+        } else {
+            _ = try await store.endUser(
+                UserReference(DemoFiles.user), password: hash, because: Self.remade)
         }
     }
 }
@@ -138,6 +182,7 @@ private struct Greeting: Sendable {
     let metrics: String
     let data: String
     let cluster: String
+    let password: Redacted<String>
 
     func print() {
         let environment = DemoFiles.environmentFile(in: data)
@@ -147,7 +192,8 @@ private struct Greeting: Sendable {
             Doornail is running at \(url)
               metrics       \(metrics)
               data          \(data) (PostgreSQL: \(cluster))
-              demo app      demo-app, gets tokens
+              log in        \(url)/login as \(DemoFiles.user), password \(password.value)
+              demo apps     demo-app and demo-mail, get tokens
               demo API      demo-api, may introspect any token
 
             Paste into another terminal, in this folder:
@@ -159,6 +205,7 @@ private struct Greeting: Sendable {
               curl -s -i -u "demo-app:$DEMO_APP_SECRET" -d "token=$TOKEN" \(url)/revoke
               curl -s -u "demo-api:$DEMO_API_SECRET" -d "token=$TOKEN" \(url)/introspect; echo
 
+            scripts/login laptop demo-app logs \(DemoFiles.user) in on a device, without a browser.
             Ctrl-C stops the server and PostgreSQL; the next start goes on with the same data.
 
             """)

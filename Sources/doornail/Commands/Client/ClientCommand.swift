@@ -111,7 +111,7 @@ struct ClientDocument: Encodable {
                 has_previous_secret ? "still valid (rotate-secret --finish ends it)" : ""
             ),
         ]
-        for (name, value) in rows where !value.isEmpty { Swift.print("\(name): \(value)") }
+        Console.print(fields: rows)
         if let client_secret {
             Swift.print("client secret: \(client_secret)")
             Swift.print("Keep the secret now: it is not shown again.")

@@ -1,0 +1,261 @@
+package import OAuth
+import Postgres
+
+/// A time during which this node could not reach the database, by the database's own clock.
+package struct Outage: Sendable, Hashable {
+    package let began: UnixTime
+    package let ended: UnixTime
+
+    package init(began: UnixTime, ended: UnixTime) {
+        self.began = began
+        self.ended = ended
+    }
+}
+
+/// A refresh token that is to be used.
+package struct Rotation: Sendable, Hashable {
+    package let grant: Identifier
+    package let generation: Int64
+    /// The secret that a new refresh token would be under.
+    package let keyID: UInt8
+    package let idleSeconds: Int64
+    package let retryWindowSeconds: Int64
+    /// False: the token comes back as it is.
+    package let rotates: Bool
+    /// The last outage: answers that were lost in it may be asked for once it is over.
+    package let outage: Outage?
+
+    package init(
+        grant: Identifier, generation: Int64, keyID: UInt8, idleSeconds: Int64,
+        retryWindowSeconds: Int64, rotates: Bool, outage: Outage?
+    ) {
+        self.grant = grant
+        self.generation = generation
+        self.keyID = keyID
+        self.idleSeconds = idleSeconds
+        self.retryWindowSeconds = retryWindowSeconds
+        self.rotates = rotates
+        self.outage = outage
+    }
+}
+
+/// A grant that is to be ended.
+struct GrantRevocation: Hashable, Sendable {
+    let grant: Identifier
+    let cause: Cause
+}
+
+/// Grants: refreshed and ended, many at a time.
+enum Grants {
+    struct RotatedRow: PostgresRow {
+        /// What the row says now, where the statement changed it.
+        let generation: Int64?
+        let keyID: Int16?
+        /// What it said before, nil where there is no row.
+        let before: Int64?
+        let isOver: Bool?
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            generation = try cells.next()
+            keyID = try cells.next()
+            before = try cells.next()
+            isOver = try cells.next()
+        }
+
+        func verdict(on rotation: Rotation, at now: UnixTime) -> RefreshTokenGrant.Verdict {
+            if let generation, let keyID {
+                return .issue(
+                    RefreshToken(
+                        grant: rotation.grant, generation: generation,
+                        keyID: UInt8(clamping: keyID)),
+                    at: now)
+            }
+            guard let before, isOver == false else { return .over }
+            return before < rotation.generation ? .stateLost : .replay
+        }
+    }
+
+    /// Compares and sets, one row for each request, in order: the present generation goes up by one;
+    /// the one before it is answered again while its window lasts; nothing else changes anything.
+    ///
+    /// A retry writes too, so that its answer rests on a commit, and gets the secret that the
+    /// first answer was under, so that it is the same text.
+    static let rotate = Statement<
+        Proven<RotatedRow>, [PostgresUUID], [Int64], [Int16], [Int64], [Int64], [Bool], [Int64],
+        [Int64]
+    >(
+        "grants_rotate",
+        """
+        WITH \(Primary.expression),
+        asked AS (
+            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bigint[],
+                                 $5::bigint[], $6::boolean[], $7::bigint[], $8::bigint[])
+                WITH ORDINALITY AS a (id, generation, key_id, idle, retry, rotates, outage_began,
+                                      outage_ended, position)),
+        locked AS MATERIALIZED (
+            SELECT g.id, g.generation,
+                   g.revoked_at IS NOT NULL OR g.expires_at <= clock_timestamp()
+                       OR g.idle_expires_at <= clock_timestamp() AS is_over,
+                   g.rotated_at + make_interval(secs => a.retry) AS retry_until
+            FROM grants AS g JOIN asked AS a ON a.id = g.id
+            ORDER BY g.id FOR UPDATE OF g),
+        changed AS (
+            UPDATE grants AS g SET
+                generation = g.generation
+                    + CASE WHEN a.rotates AND l.generation = a.generation THEN 1 ELSE 0 END,
+                rotated_at = CASE WHEN a.rotates AND l.generation = a.generation
+                                  THEN clock_timestamp() ELSE g.rotated_at END,
+                key_id = CASE WHEN l.generation = a.generation THEN a.key_id ELSE g.key_id END,
+                idle_expires_at = CASE WHEN l.generation = a.generation
+                                       THEN clock_timestamp() + make_interval(secs => a.idle)
+                                       ELSE g.idle_expires_at END,
+                retries = g.retries + CASE WHEN l.generation = a.generation THEN 0 ELSE 1 END,
+                last_used_at = clock_timestamp()
+            FROM asked AS a JOIN locked AS l ON l.id = a.id
+            WHERE g.id = a.id AND NOT l.is_over AND (
+                l.generation = a.generation
+                OR l.generation = a.generation + 1 AND (
+                    clock_timestamp() < l.retry_until
+                    OR a.outage_began <= extract(epoch FROM l.retry_until)
+                       AND extract(epoch FROM clock_timestamp()) < a.outage_ended + a.retry))
+            RETURNING g.id, g.generation, g.key_id)
+        SELECT \(Primary.columns), changed.generation, changed.key_id, locked.generation,
+               locked.is_over
+        FROM primary_state CROSS JOIN asked
+        LEFT JOIN changed USING (id)
+        LEFT JOIN locked USING (id)
+        ORDER BY asked.position
+        """)
+
+    /// Uses refresh tokens. Requests for one grant that differ go one after the other, since a
+    /// statement may touch a row only once.
+    ///
+    /// It is not repeated where its outcome is unknown: the client is told to ask again, and finds
+    /// its answer in the retry window.
+    static func rotate(
+        _ rotations: [Rotation], pool: PostgresPool, primary: PrimaryGuard,
+        deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Result<RefreshTokenGrant.Verdict, PostgresError>] {
+        var verdicts: [Rotation: Result<RefreshTokenGrant.Verdict, PostgresError>] = [:]
+        var waiting = rotations
+        while !waiting.isEmpty {
+            var taken: Set<Identifier> = []
+            let batch = waiting.filter { taken.insert($0.grant).inserted }
+            let sent = Set(batch)
+            waiting.removeAll(where: sent.contains)
+            do {
+                let rows = try await send(batch, pool: pool, primary: primary, deadline: deadline)
+                for (rotation, proven) in zip(batch, rows) {
+                    verdicts[rotation] = .success(
+                        proven.row.verdict(on: rotation, at: proven.primary.time))
+                }
+            } catch {
+                // As a whole it may be tried again only while nothing of it was done.
+                if verdicts.isEmpty { throw error }
+                for rotation in batch { verdicts[rotation] = .failure(error) }
+            }
+        }
+        return rotations.map { verdicts[$0] ?? .success(.over) }
+    }
+
+    private static func send(
+        _ batch: [Rotation], pool: PostgresPool, primary: PrimaryGuard,
+        deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Proven<RotatedRow>] {
+        let rows = try await pool.execute(
+            rotate, batch.map(\.grant.uuid), batch.map(\.generation),
+            batch.map { Int16($0.keyID) }, batch.map(\.idleSeconds),
+            batch.map(\.retryWindowSeconds), batch.map(\.rotates),
+            // Without an outage: one that begins after all time is nobody's.
+            batch.map { $0.outage?.began.seconds ?? .max },
+            batch.map { $0.outage?.ended.seconds ?? 0 }, deadline: deadline)
+        guard rows.count == batch.count, let first = rows.first else {
+            throw .undecodable("\(rotate.name): \(rows.count) rows for \(batch.count) grants")
+        }
+        try Store.check(first.primary, by: primary)
+        return rows
+    }
+
+    struct RevokedRow: PostgresRow {
+        let isFound: Bool
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            isFound = try cells.next()
+        }
+    }
+
+    /// Ends grants in one commit, in the order of their ids; one that has ended is written again.
+    static let revoke = Statement<Proven<RevokedRow>, [PostgresUUID], [String], [String]>(
+        "grants_revoke",
+        """
+        WITH \(Primary.expression),
+        asked AS (
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+                WITH ORDINALITY AS a (id, reason, actor, position)),
+        locked AS MATERIALIZED (
+            SELECT g.id FROM grants AS g JOIN asked USING (id) ORDER BY g.id FOR UPDATE OF g),
+        ended AS (
+            UPDATE grants AS g SET
+                revoked_at = coalesce(g.revoked_at, clock_timestamp()),
+                revoked_reason = a.reason, revoked_by = a.actor, revocations = g.revocations + 1
+            FROM asked AS a JOIN locked USING (id)
+            WHERE g.id = a.id
+            RETURNING g.id)
+        SELECT \(Primary.columns), ended.id IS NOT NULL
+        FROM primary_state CROSS JOIN asked LEFT JOIN ended USING (id)
+        ORDER BY asked.position
+        """)
+
+    /// When a grant was ended; nil where there is none.
+    static func revoke(
+        _ revocations: [GrantRevocation], pool: PostgresPool, primary: PrimaryGuard,
+        deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [UnixTime?] {
+        // One entry a row: two callers may end one grant at once, for reasons of their own.
+        var distinct: [Identifier: GrantRevocation] = [:]
+        for revocation in revocations { distinct[revocation.grant] = revocation }
+        let asked = Array(distinct.values)
+        let rows = try await Store.untilCertain(
+            revoke, asked.map(\.grant.uuid), asked.map(\.cause.reason), asked.map(\.cause.actor),
+            pool: pool, primary: primary, deadline: deadline)
+        guard rows.count == asked.count else {
+            throw .undecodable("\(revoke.name): \(rows.count) rows for \(asked.count) grants")
+        }
+        var times: [Identifier: UnixTime] = [:]
+        for (revocation, proven) in zip(asked, rows) where proven.row.isFound {
+            times[revocation.grant] = proven.primary.time
+        }
+        return revocations.map { times[$0.grant] }
+    }
+}
+
+extension Store {
+    /// Uses a refresh token, once the rules allow it; the row has the last word.
+    package func rotate(
+        _ rotation: Rotation, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> RefreshTokenGrant.Verdict {
+        do {
+            return try await rotations.perform(rotation, deadline: deadline).get()
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// Ends a grant with all that hangs on it; `missing` where there is none.
+    package func revokeGrant(
+        _ id: Identifier, because cause: Cause,
+        by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> UnixTime {
+        let endedAt: UnixTime?
+        do {
+            endedAt = try await grantRevocations.perform(
+                GrantRevocation(grant: id, cause: cause), deadline: deadline)
+        } catch {
+            throw StoreError(error)
+        }
+        guard let endedAt else {
+            throw .missing("there is no grant \(id); 'doornail session show ID' shows a login's")
+        }
+        return endedAt
+    }
+}

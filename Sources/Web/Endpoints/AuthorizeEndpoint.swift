@@ -1,0 +1,48 @@
+import Cluster
+import HTTPTypes
+import Hummingbird
+import OAuth
+import Storage
+
+/// `/authorize`: where a client sends a person's browser (RFC 6749 §4.1.1).
+struct AuthorizeEndpoint: Sendable {
+    private let services: Services
+
+    init(_ services: Services) {
+        self.services = services
+    }
+
+    @Sendable
+    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        let browser = Browser(request, context, services)
+        if request.method == .post {
+            // Browsers send no cookie with another site's POST; with the GET that follows they do.
+            let query = try await Self.query(posted: request)
+            return browser.redirect(to: browser.path(.authorize) + "?" + query)
+        }
+        let flow = try await AuthorizationFlow(
+            query: request.uri.query ?? "", context, services)
+        let login = try await browser.login(consentTo: flow.request.client.id)
+        switch try flow.step(login) {
+        case .login: return try flow.toLogin(login, browser)
+        case .consent: return try flow.toConsent(login, browser)
+        case .refuse(let refusal): throw refusal
+        case .issue:
+            guard let user = login.user else { return try flow.toLogin(login, browser) }
+            return try await flow.issue(to: user, browser)
+        }
+    }
+
+    private static func query(posted request: Request) async throws -> String {
+        guard Form.isForm(contentType: request.headers[.contentType]) else {
+            throw HTTPRefusal(
+                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
+        }
+        let body = try await Browser.body(request)
+        guard body.readableBytes <= Limits.authorizationRequestBytes,
+            let query = String(validating: body.readableBytesView, as: UTF8.self),
+            AuthorizationFlow.isSafe(query)
+        else { throw OAuthError(.invalidRequest, "the request is too long, or no form") }
+        return query
+    }
+}

@@ -1,0 +1,125 @@
+import Cluster
+import HTTPTypes
+import Hummingbird
+import OAuth
+import Storage
+
+/// `/logout`: where a person ends the login of this browser (OpenID Connect RP-Initiated Logout).
+///
+/// "Logged out" is said only of a session that is known to have ended.
+struct LogoutEndpoint: Sendable {
+    private let services: Services
+
+    init(_ services: Services) {
+        self.services = services
+    }
+
+    @Sendable
+    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        let browser = Browser(request, context, services)
+        return request.method == .post
+            ? try await end(Browser.form(request), browser, context)
+            : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
+    }
+
+    private func show(
+        _ form: Form, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        if let ticket = form["ended"], try await hasEnded(ticket, context) {
+            return browser.page(LoggedOutPage())
+        }
+        let login = try await browser.login()
+        switch login.verdict {
+        case .unknown: return browser.page(NotLoggedInPage())
+        case .ended: return browser.page(LoggedOutPage())
+        case .alive(let user):
+            let target = try await target(form, context)
+            let kept = Self.parameters(form).map { Field($0.0, $0.1) }
+            return browser.page(
+                LogoutPage(
+                    action: browser.path(.logout),
+                    hidden: [Field("form_token", try browser.formToken(for: .logout))] + kept,
+                    username: user.user.username, clientName: target?.client.name,
+                    formTargets: target.map { [$0.uri] } ?? []))
+        }
+    }
+
+    private func end(
+        _ form: Form, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        guard try browser.isOurs(form, of: .logout) else {
+            context.log.outcome = "foreign_form"
+            return browser.redirect(to: browser.path(.logout, Self.parameters(form)))
+        }
+        // Before anything ends, so that what fails here leaves all as it was.
+        let target = try await target(form, context)
+        let login = try await browser.login()
+        if case .alive(let user) = login.verdict {
+            _ = try await services.revoker.end(
+                .session(user.session.id),
+                because: Cause(reason: "logged out", actor: "user:\(user.user.id)"),
+                by: context.deadline)
+            context.log.outcome = "logged_out"
+        }
+        guard login.verdict != .unknown, let session = browser.sessionCookie?.session else {
+            return browser.redirect(to: browser.path(.logout))
+        }
+        return browser.redirect(
+            to: try target?.location
+                ?? browser.path(.logout, [("ended", ticket(for: session))]),
+            cookies: [BrowserCookie.session.clear(isSecure: browser.isSecure)])
+    }
+
+    // MARK: Where to go after
+
+    private struct Target {
+        let client: Client
+        let uri: String
+        let location: String
+    }
+
+    /// The registered URI of the client that is named; without one, or with any other, the browser
+    /// stays here.
+    private func target(
+        _ form: Form, _ context: DoornailContext
+    ) async throws(StoreError) -> Target? {
+        guard let clientID = form["client_id"], let uri = form["post_logout_redirect_uri"] else {
+            return nil
+        }
+        let read = try await services.store.client(clientID, by: context.deadline)
+        guard let client = read.client, !client.isDisabled,
+            let registered = RedirectURI(uri, registered: client.postLogoutRedirectURIs)
+        else { return nil }
+        let state = form["state"].map { [("state", $0)] } ?? []
+        return Target(
+            client: client, uri: registered.text,
+            location: state.isEmpty ? registered.text : registered.adding(state))
+    }
+
+    private static func parameters(_ form: Form) -> [(String, String)] {
+        ["client_id", "post_logout_redirect_uri", "state", "id_token_hint", "ui_locales"]
+            .compactMap { name in form[name].map { (name, $0) } }
+    }
+
+    // MARK: What has ended
+
+    /// Names a session to the page that follows, which looks whether it has ended.
+    private func ticket(for session: Identifier) throws(StoreError) -> String {
+        var writer = PayloadWriter()
+        writer.append(session)
+        return try services.node.seal(writer.bytes, for: .loginTicket).value
+    }
+
+    private func hasEnded(
+        _ ticket: String, _ context: DoornailContext
+    ) async throws(StoreError) -> Bool {
+        guard let payload = try services.node.unseal(ticket, for: .loginTicket),
+            payload.count == 16
+        else { return false }
+        var reader = PayloadReader(payload[...])
+        guard let id = reader.identifier() else { return false }
+        let read = try await services.store.session(id, by: context.deadline)
+        let death = Liveness.deathOfSession(read.session, user: read.user, at: read.readAt)
+        return death != nil && death != .sessionMissing
+    }
+}

@@ -1,0 +1,19 @@
+/// Brings an authorization response to the app as a form (OAuth 2.0 Form Post Response Mode).
+///
+/// It alone has a script, which presses the button; without one a person does.
+package struct FormPostPage: Page {
+    package static let template = PageTemplate.formPost
+    package static let sendsItself = true
+
+    package var title: HTML { HTML("Continue") }
+    package let formTargets: FormTargets
+    let action: HTML
+    let fields: [Field]
+
+    /// - Parameter action: the validated redirect URI
+    package init(action: String, fields: [Field]) {
+        self.action = HTML(action)
+        self.fields = fields
+        formTargets = FormTargets([action])
+    }
+}

@@ -1,0 +1,208 @@
+import OAuth
+import Storage
+import Testing
+
+/// What is over goes by itself, and nothing else does.
+@Suite struct HousekeepingTests {
+    /// What is kept and what goes of a table, by its rows' ages: (column, kept, gone).
+    struct Table: Sendable {
+        let name: String
+        let column: String
+        let kept: String
+        let gone: String
+    }
+
+    static let tables = [
+        Table(name: "authorization_codes", column: "expires_at", kept: "650 s", gone: "665 s"),
+        Table(name: "sessions", column: "expires_at", kept: "3590 s", gone: "3605 s"),
+        Table(name: "sessions", column: "revoked_at", kept: "23 hours", gone: "25 hours"),
+        Table(name: "grants", column: "expires_at", kept: "3590 s", gone: "3605 s"),
+        Table(name: "grants", column: "revoked_at", kept: "23 hours", gone: "25 hours"),
+    ]
+
+    private func insert(
+        _ table: String, _ count: Int, _ fixture: StoreFixture
+    ) async throws {
+        let columns: String
+        let values: String
+        switch table {
+        case "authorization_codes":
+            columns =
+                "scope, audiences, redirect_uri, redirect_uri_sent, code_challenge, "
+                + "client, client_epoch, session, expires_at"
+            values =
+                "'{}', '{}', 'x', true, sha256('x'), gen_random_uuid(), 1, "
+                + "gen_random_uuid(), now() + interval '1 minute'"
+        case "sessions":
+            columns = "secret_hash, amr, idle_expires_at, expires_at"
+            values = "sha256('x'), '{pwd}', now() + interval '1 day', now() + interval '1 day'"
+        default:
+            columns =
+                "client, client_epoch, session, is_offline, scope, audiences, key_id, "
+                + "idle_expires_at, expires_at"
+            values =
+                "gen_random_uuid(), 1, gen_random_uuid(), false, '{}', '{}', 1, "
+                + "now() + interval '1 day', now() + interval '1 day'"
+        }
+        try await fixture.sql(
+            """
+            INSERT INTO \(table) (id, user_id, user_epoch, \(columns))
+            SELECT gen_random_uuid(), gen_random_uuid(), 1, \(values)
+            FROM generate_series(1, \(count))
+            """)
+    }
+
+    @Test(arguments: tables.indices)
+    func removesWhatIsOver(index: Int) async throws {
+        let table = Self.tables[index]
+        try await StoreFixture.with { fixture in
+            for (age, count) in [(nil, 3), (table.kept, 4), (table.gone, 1_203)] as [(String?, Int)]
+            {
+                try await fixture.sql("CREATE TABLE seen AS SELECT id FROM \(table.name)")
+                try await insert(table.name, count, fixture)
+                if let age {
+                    try await fixture.sql(
+                        "UPDATE \(table.name) SET \(table.column) = now() - interval '\(age)' "
+                            + "WHERE id NOT IN (SELECT id FROM seen)")
+                }
+                try await fixture.sql("DROP TABLE seen")
+            }
+            // Ending them by hand was logged; removing them is not.
+            let logged = try await fixture.log().count
+            let removed = try await fixture.store.tidy()
+            for (name, rows) in removed {
+                #expect(rows == (name == table.name ? 1_203 : 0), "\(name)")
+            }
+            #expect(try await fixture.value("SELECT count(*) FROM \(table.name)") == "7")
+            #expect(try await fixture.log().count == logged)
+            let again = try await fixture.store.tidy()
+            #expect(again.allSatisfy { $0.rows == 0 })
+        }
+    }
+
+    /// What lives goes on living, whatever is swept; what is idle is kept until it expires.
+    @Test func whatLivesStays() async throws {
+        try await StoreFixture.with { fixture in
+            let (client, cookie, grant) = try await fixture.household()
+            let offline = try await fixture.grant(client, cookie, isOffline: true)
+            let code = try await fixture.code(client, fixture.sessionUser(cookie))
+            for _ in 0..<2 {
+                let removed = try await fixture.store.tidy()
+                #expect(removed.allSatisfy { $0.rows == 0 })
+            }
+            #expect(try await fixture.isAlive(cookie))
+            #expect(try await fixture.death(of: grant) == nil)
+            #expect(try await fixture.death(of: offline) == nil)
+            #expect(try await fixture.death(of: code) == nil)
+            try await fixture.sql(
+                "UPDATE grants SET idle_expires_at = now() - interval '30 days';"
+                    + "UPDATE sessions SET idle_expires_at = now() - interval '30 days'")
+            let removed = try await fixture.store.tidy()
+            #expect(removed.allSatisfy { $0.rows == 0 })
+            #expect(try await fixture.verdict(on: cookie) == .ended)
+            // Its tokens were issued to live: an idle expiry limits refreshing alone.
+            #expect(try await fixture.death(of: offline) == nil)
+        }
+    }
+
+    /// A redeemed code is known as long as its replay ends something.
+    @Test func aRedeemedCodeIsRemembered() async throws {
+        try await StoreFixture.with { fixture in
+            let (client, cookie, _) = try await fixture.household()
+            let code = try await fixture.code(client, fixture.sessionUser(cookie))
+            #expect(try await fixture.store.redeem(code, for: StoreFixture.grantIssue()))
+            // Redeemed in its last second, ten minutes ago.
+            try await fixture.sql(
+                "UPDATE authorization_codes SET expires_at = now() - interval '599 s', "
+                    + "redeemed_at = now() - interval '600 s' WHERE id = '\(code.id)'")
+            let removed = try await fixture.store.tidy()
+            #expect(removed.allSatisfy { $0.rows == 0 })
+            #expect(try await fixture.store.code(code).code?.redemption != nil)
+        }
+    }
+}
+
+/// An attempt is counted before the password is examined, and taken back if it was right.
+@Suite struct TakeBackTests {
+    private func counts(_ fixture: StoreFixture) async throws -> [String] {
+        try await fixture.column("SELECT failures FROM throttles ORDER BY key")
+    }
+
+    @Test func takesBackOne() async throws {
+        try await StoreFixture.with { fixture in
+            let store = fixture.store
+            let name = Throttle.accountName(hash: [1])
+            let address = Throttle.loginAddress(network: "127.0.0.1")
+            for _ in 0..<3 {
+                for throttle in [name, address] {
+                    #expect(try await store.countFailure(throttle) == nil)
+                }
+            }
+            #expect(try await counts(fixture) == ["3", "3"])
+            try await store.takeBack([name, address])
+            #expect(try await counts(fixture) == ["2", "2"])
+            try await store.takeBack([name])
+            try await store.takeBack([name])
+            #expect(try await Set(counts(fixture)) == ["0", "2"])
+            // Never below nothing, and nothing that is not there.
+            try await store.takeBack([name, Throttle.accountName(hash: [2])])
+            try await store.takeBack([])
+            #expect(try await Set(counts(fixture)) == ["0", "2"])
+        }
+    }
+
+    /// A right password leaves no trace, however many arrive at once, and hides no wrong one.
+    @Test func manyAtOnce() async throws {
+        try await StoreFixture.with { fixture in
+            let name = Throttle.accountName(hash: [1])
+            let address = Throttle.loginAddress(network: "127.0.0.1")
+            try await fixture.withOtherStore { other in
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for index in 0..<15 {
+                        let store = index % 2 == 0 ? fixture.store : other
+                        group.addTask {
+                            _ = try await store.countFailure(name)
+                            _ = try await store.countFailure(address)
+                            guard index % 3 != 0 else { return }
+                            try await store.takeBack(
+                                index % 2 == 0 ? [name, address] : [address, name])
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            #expect(try await counts(fixture) == ["5", "5"])
+        }
+    }
+
+    /// A window that is over owes nothing.
+    @Test func aWindowThatIsOver() async throws {
+        try await StoreFixture.with { fixture in
+            let name = Throttle.accountName(hash: [1])
+            for _ in 0..<3 { _ = try await fixture.store.countFailure(name) }
+            try await fixture.sql("UPDATE throttles SET window_ends_at = now() - interval '1 s'")
+            try await fixture.store.takeBack([name])
+            #expect(try await counts(fixture) == ["3"])
+            #expect(try await fixture.store.countFailure(name) == nil)
+            #expect(try await counts(fixture) == ["1"])
+        }
+    }
+
+    /// The limit holds for what was not taken back.
+    @Test func theLimit() async throws {
+        try await StoreFixture.with { fixture in
+            let device = Throttle.device(StoreFixture.identifier())
+            let store = fixture.store
+            for _ in 0..<40 {
+                #expect(try await store.countFailure(device) == nil)
+                try await store.takeBack([device])
+            }
+            for _ in 0..<Limits.passwordFailures {
+                #expect(try await store.countFailure(device) == nil)
+            }
+            let refusal = try await store.countFailure(device)
+            #expect(refusal?.code == .tooManyRequests)
+            #expect((890...900).contains(refusal?.retryAfterSeconds ?? 0))
+        }
+    }
+}
