@@ -5,8 +5,9 @@ import signal
 
 import pytest
 
+from browser import Browser
 from postgres import Cluster
-from support import BINARY, SEEN, Doornail
+from support import BINARY, ISSUER, SEEN, Doornail
 
 TEST_SECONDS = 150
 
@@ -83,3 +84,41 @@ def client(doornail):
 def api(doornail):
     """A resource server that is told about all tokens."""
     return doornail.client("api", "--introspects", "any")
+
+
+@pytest.fixture(scope="module")
+def pair(doornail):
+    """Two servers behind one name."""
+    return [doornail.node(DOORNAIL_ISSUER=ISSUER) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def ada(doornail):
+    """A person."""
+    return doornail.user("ada")
+
+
+@pytest.fixture(scope="module")
+def bob(doornail):
+    """Another one."""
+    return doornail.user("bob")
+
+
+@pytest.fixture(scope="module")
+def app(doornail):
+    """An application that never asks for consent."""
+    return doornail.app("app", "--first-party")
+
+
+@pytest.fixture
+def anonymous(node):
+    """A browser that nobody is logged in with."""
+    return Browser(node)
+
+
+@pytest.fixture(scope="module")
+def browser(node, ada):
+    """A browser in which Ada is logged in; no test may end that."""
+    made = Browser(node)
+    made.log_in(ada)
+    return made

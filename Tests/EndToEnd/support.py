@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import threading
@@ -22,30 +23,47 @@ from postgres import dies_with_us, free_port
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("DOORNAIL_BINARY", ROOT / ".build/debug/doornail")).absolute()
 INACTIVE = {"active": False}
+# Where the answers to authorization requests go; nobody listens there.
+REDIRECT = "https://app.example/cb"
+# The name that several nodes stand behind.
+ISSUER = "http://127.0.0.1:4444"
 
 
 class Seen:
     """Every secret and token that the tests saw, to be sure at the end that no log has them."""
 
+    TAIL = 20
+
     def __init__(self):
         self.values = set()
+        self.tails = set()
         self.logs = set()
 
     def add(self, value):
         if value:
-            self.values.add(value.removeprefix("dn_at_").removeprefix("dn_cs_"))
+            self.values.add(re.sub(r"^dn_[a-z]{2}_", "", value))
+
+    def add_tail(self, value):
+        """A cookie or a form token: known by its end, for it may begin with an id, as logs do."""
+        last = re.findall(r"[A-Za-z0-9_+/=-]+", value)[-1:]
+        if last and len(last[0]) >= self.TAIL:
+            self.tails.add(last[0][-self.TAIL :])
 
     def leaks(self):
-        """The places in the logs that show a secret, a token or a Basic header."""
+        """The places in the logs that show a secret, a token, a cookie or a Basic header."""
         # Tokens are searched by their beginning: a log may cut a line, and the ends are many.
         starts = {value[:24] for value in self.values}
-        pattern = re.compile(r"[A-Za-z0-9_+/=-]{24,}")
+        size = self.TAIL
+        pattern = re.compile(rf"[A-Za-z0-9_+/=-]{{{size},}}")
         shapes = re.compile(r"dn_[a-z]{2}_[A-Za-z0-9_-]{12,}|Basic [A-Za-z0-9+/=]{16,}")
         found = []
         for path in sorted(self.logs):
             for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
                 for run in pattern.findall(line):
-                    if any(run[i : i + 24] in starts for i in range(len(run) - 23)):
+                    if any(
+                        run[i : i + 24] in starts or run[i : i + size] in self.tails
+                        for i in range(len(run) - size + 1)
+                    ):
                         found.append(f"{path}:{number}: {run[:12]}...")
                 found += [f"{path}:{number}: {m[:12]}..." for m in shapes.findall(line)]
         return found
@@ -73,6 +91,22 @@ class Client:
     def body(self):
         """The same as parameters."""
         return {"client_id": self.id, "client_secret": self.secret}
+
+
+@dataclasses.dataclass
+class Person:
+    """A user, and the password that holds at present."""
+
+    id: str
+    name: str
+    password: str
+
+
+def new_password():
+    """A password that a log can be searched for."""
+    password = f"pw-{secrets.token_hex(16)}"
+    SEEN.add(password)
+    return password
 
 
 class Doornail:
@@ -152,6 +186,30 @@ class Doornail:
         made = self.cli("client", "create", "--id", name, "--name", name, *grants, *flags)
         assert made["client_id"] == name
         return Client(name, made.get("client_secret"))
+
+    def app(self, name, *flags, scope="photos:read photos:write offline_access", redirect=REDIRECT):
+        """Registers an application that people log in through."""
+        flags = ("--redirect-uri", redirect, "--scope", scope, *flags)
+        return self.client(name, *flags, grant="authorization_code,refresh_token")
+
+    def user(self, name, *flags):
+        """Makes a user."""
+        password = new_password()
+        made = self.cli(
+            "user", "create", "--username", name, "--password-stdin", *flags, stdin=password + "\n"
+        )
+        assert made["username"] == name
+        return Person(made["id"], name, password)
+
+    def set_password(self, person):
+        """Gives a user a new password."""
+        person.password = new_password()
+        stdin = person.password + "\n"
+        return self.cli("user", "set-password", person.name, "--password-stdin", stdin=stdin)
+
+    def sessions(self, person):
+        """The live sessions of a user."""
+        return self.cli("session", "list", "--user", person.name)
 
     def node(self, ready=True, path="", **env):
         """Starts a server."""
@@ -289,6 +347,7 @@ class Node:
         assert answer.headers.get("Pragma") == "no-cache", f"{path}: {answer.headers}"
         with contextlib.suppress(ValueError, AttributeError):
             SEEN.add(answer.json().get("access_token"))
+            SEEN.add(answer.json().get("refresh_token"))
         return answer
 
     def token(self, client, **parameters):

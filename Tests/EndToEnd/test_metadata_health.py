@@ -16,11 +16,17 @@ def expected_metadata(issuer):
     methods = ["client_secret_basic", "client_secret_post"]
     return {
         "issuer": issuer,
+        "authorization_endpoint": issuer + "/authorize",
         "token_endpoint": issuer + "/token",
         "revocation_endpoint": issuer + "/revoke",
         "introspection_endpoint": issuer + "/introspect",
-        "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": methods,
+        "end_session_endpoint": issuer + "/logout",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": [*methods, "none"],
         "revocation_endpoint_auth_methods_supported": [*methods, "none"],
         "introspection_endpoint_auth_methods_supported": methods,
     }

@@ -1,4 +1,4 @@
-"""The README's sixty seconds to a dead token, run as they stand."""
+"""The README's sixty seconds to a dead token, and its logouts, run as they stand."""
 
 import os
 import re
@@ -12,15 +12,18 @@ import requests
 from postgres import dies_with_us
 from support import BINARY, ROOT, SEEN
 
-SECTION = "Sixty seconds to a dead token"
+SECTIONS = ("Sixty seconds to a dead token", "Two devices, two apps, one logout")
+MARK = "--- the second section ---"
 
 
-def blocks():
-    """Every block marked `sh` of the section, in order."""
+def blocks(title):
+    """Every block marked `sh` of a section, in order."""
     text = (ROOT / "README.md").read_text()
-    section = re.search(rf"^(#+) +{SECTION}.*?$(.*?)(?=^#+ |\Z)", text, re.M | re.S)
-    assert section, f"README.md has no section '{SECTION}'"
-    return re.findall(r"^```sh\n(.*?)^```$", section.group(2), re.M | re.S)
+    section = re.search(rf"^(#+) +{title}.*?$(.*?)(?=^#+ |\Z)", text, re.M | re.S)
+    assert section, f"README.md has no section '{title}'"
+    found = re.findall(r"^```sh\n(.*?)^```$", section.group(2), re.M | re.S)
+    assert found, f"'{title}' has no block marked sh"
+    return "\n".join(found)
 
 
 @pytest.fixture
@@ -54,9 +57,9 @@ def dev(tmp_path):
         process.wait(30)
 
 
-def test_sixty_seconds(dev, tmp_path):
-    found = blocks()
-    assert found, "the section has no block marked sh"
+def test_the_readme(dev, tmp_path):
+    script = f"\necho '{MARK}'\n".join(blocks(title) for title in SECTIONS)
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "doornail").symlink_to(BINARY)
@@ -67,7 +70,7 @@ def test_sixty_seconds(dev, tmp_path):
     }
     began = time.monotonic()
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(found)],
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -77,10 +80,15 @@ def test_sixty_seconds(dev, tmp_path):
         stdin=subprocess.DEVNULL,
     )
     said = done.stdout + done.stderr
-    for token in re.findall(r"dn_(?:at|cs)_[A-Za-z0-9_-]+", said):
+    for token in re.findall(r"dn_(?:at|rt|cs)_[A-Za-z0-9_-]+", said):
         SEEN.add(token)
     assert done.returncode == 0, said
     assert time.monotonic() - began < 60
-    alive = said.find('"active":true')
-    dead = said.find('{"active":false}')
+    first, _, second = said.partition(MARK)
+    alive = first.find('"active":true')
+    dead = first.find('{"active":false}')
     assert 0 <= alive < dead, said
+    # The laptop's, the phone's; then the phone's and the mail app's.
+    answers = re.findall(r'"active":(true|false)', second)
+    assert answers == ["false", "true", "false", "false"], said
+    assert '"error":"invalid_grant"' in second, said
