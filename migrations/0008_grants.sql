@@ -36,6 +36,8 @@ CREATE INDEX grants_user_id ON grants (user_id) WHERE is_offline;
 CREATE INDEX grants_expires_at ON grants (expires_at);
 CREATE INDEX grants_revoked_at ON grants (revoked_at) WHERE revoked_at IS NOT NULL;
 
+CREATE TRIGGER begin BEFORE INSERT ON grants FOR EACH ROW EXECUTE FUNCTION begin_by_id();
+
 CREATE TRIGGER guard BEFORE UPDATE ON grants FOR EACH ROW
     WHEN (NEW.id <> OLD.id OR NEW.client <> OLD.client OR NEW.user_id <> OLD.user_id
           OR NEW.session <> OLD.session OR NEW.client_epoch <> OLD.client_epoch
@@ -58,7 +60,9 @@ BEGIN
 END
 $$;
 CREATE CONSTRAINT TRIGGER log AFTER UPDATE ON grants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
-    WHEN (NEW.revocations <> OLD.revocations OR NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
+    WHEN (NEW.revocations <> OLD.revocations OR NEW.revoked_at IS DISTINCT FROM OLD.revoked_at
+          OR NEW.expires_at <> OLD.expires_at OR NEW.scope <> OLD.scope
+          OR NEW.audiences <> OLD.audiences)
     EXECUTE FUNCTION log_grant();
 CREATE CONSTRAINT TRIGGER log_delete AFTER DELETE ON grants
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW

@@ -11,6 +11,23 @@ package struct Form: Sendable, Equatable {
     /// Parses a body, byte by byte: a broken escape, text that is not UTF-8, a control character
     /// NUL, too many parameters or a repeated one is `invalid_request`.
     package init(parsing body: some Collection<UInt8>) throws(OAuthError) {
+        var repeated: Set<String>?
+        try self.init(body, &repeated)
+    }
+
+    /// Parses a query whose repeated parameters somebody else has to be told of: the first value
+    /// stands, and an empty one is none.
+    package init(
+        parsing query: some Collection<UInt8>, repeated: inout Set<String>
+    ) throws(OAuthError) {
+        var found: Set<String>? = []
+        try self.init(query, &found)
+        repeated = found ?? []
+    }
+
+    private init(
+        _ body: some Collection<UInt8>, _ repeated: inout Set<String>?
+    ) throws(OAuthError) {
         var names: Set<String> = []
         var count = 0
         for pair in body.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
@@ -29,8 +46,13 @@ package struct Form: Sendable, Equatable {
                 throw OAuthError(
                     .invalidRequest, "the parameter \(name) is not valid form encoding")
             }
+            if repeated != nil, value.isEmpty { continue }
             guard names.insert(name).inserted || Form.repeatable.contains(name) else {
-                throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+                guard repeated != nil else {
+                    throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+                }
+                repeated?.insert(name)
+                continue
             }
             if !value.isEmpty {
                 values[name, default: []].append(value)

@@ -120,11 +120,15 @@ package enum Liveness: Sendable, Equatable {
         if state.readAt >= grant.idleExpiresAt { return .dead(.grantIdle) }
         if token.generation < grant.generation { return .dead(.rotated) }
         if token.generation > grant.generation { return .dead(.stateLost) }
+        var expiresAt = min(grant.idleExpiresAt, grant.expiresAt)
+        if !grant.isOffline, let session = state.session {
+            expiresAt = min(expiresAt, session.idleExpiresAt, session.expiresAt)
+        }
         return .alive(
             LiveToken(
                 client: grant.client, clientID: client.clientID, user: state.user,
                 scope: grant.scope, audience: grant.audience, issuedAt: grant.rotatedAt,
-                expiresAt: min(grant.idleExpiresAt, grant.expiresAt)))
+                expiresAt: expiresAt))
     }
 
     package static func of(_ token: Token, in state: State) -> Liveness {

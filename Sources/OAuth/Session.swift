@@ -65,11 +65,29 @@ package struct SessionUser: Sendable, Equatable {
     package let user: Liveness.UserState
     /// Names this login among all of the session: each has another secret.
     package let secretHash: [UInt8]
+    /// Whether the browser has the cookie of this login, and not yet the one of the login before.
+    package let isNewest: Bool
 
-    private init(session: SessionState, user: Liveness.UserState, secretHash: [UInt8]) {
+    private init(
+        session: SessionState, user: Liveness.UserState, secretHash: [UInt8], isNewest: Bool
+    ) {
         self.session = session
         self.user = user
         self.secretHash = secretHash
+        self.isNewest = isNewest
+    }
+
+    /// The hashes of the secrets that a session's cookie may have.
+    package struct Secrets: Sendable, Equatable {
+        package let present: [UInt8]
+        /// That of the cookie which the last login replaced, until the new one was first used: the
+        /// answer that brought it may have been lost, and the old one must still log out.
+        package let previous: [UInt8]?
+
+        package init(present: [UInt8], previous: [UInt8]?) {
+            self.present = present
+            self.previous = previous
+        }
     }
 
     /// A cookie as it turned out.
@@ -83,15 +101,18 @@ package struct SessionUser: Sendable, Equatable {
 
     /// Checks a cookie against its session's row.
     package static func verify(
-        _ cookie: SessionCookie, session: SessionState?, secretHash: [UInt8]?,
+        _ cookie: SessionCookie, session: SessionState?, secrets: Secrets?,
         user: Liveness.UserState?, at now: UnixTime
     ) -> Verdict {
-        guard let session, let secretHash, constantTimeEqual(cookie.secretHash, secretHash) else {
-            return .unknown
-        }
+        guard let session, let secrets else { return .unknown }
+        let isNewest = constantTimeEqual(cookie.secretHash, secrets.present)
+        let isPrevious = secrets.previous.map { constantTimeEqual(cookie.secretHash, $0) } ?? false
+        guard isNewest || isPrevious else { return .unknown }
         guard Liveness.deathOfSession(session, user: user, at: now) == nil, let user else {
             return .ended
         }
-        return .alive(SessionUser(session: session, user: user, secretHash: secretHash))
+        return .alive(
+            SessionUser(
+                session: session, user: user, secretHash: secrets.present, isNewest: isNewest))
     }
 }

@@ -125,7 +125,8 @@ enum AuthorizationCodes {
         }
     }
 
-    /// Redeems a code for a grant, if nobody has, and ends the oldest grants beyond the cap. Done
+    /// Redeems a code for a grant, if nobody has and its login has not ended, and ends the oldest
+    /// grants beyond the cap; those that are made at once with this one are not counted yet. Done
     /// again after a lost reply, it finds its own grant's id in the code's row.
     static let redeem = Statement<
         Proven<RedeemedRow>, PostgresUUID, PostgresUUID, Bool, Int16, Int64, Int64, Int64
@@ -135,10 +136,13 @@ enum AuthorizationCodes {
         WITH \(Primary.expression),
         -- As it is once all others are through, and not as it was when the statement began.
         code AS MATERIALIZED (
-            SELECT id, grant_id FROM authorization_codes WHERE id = $1 FOR UPDATE),
+            SELECT id, grant_id, session FROM authorization_codes WHERE id = $1 FOR UPDATE),
+        login AS MATERIALIZED (
+            SELECT s.id FROM sessions AS s JOIN code ON s.id = code.session
+            WHERE s.revoked_at IS NULL FOR SHARE OF s),
         redeemed AS (
             UPDATE authorization_codes AS a SET redeemed_at = clock_timestamp(), grant_id = $2
-            FROM code
+            FROM code JOIN login ON login.id = code.session
             WHERE a.id = code.id AND code.grant_id IS NULL AND a.expires_at > clock_timestamp()
             RETURNING a.client, a.client_epoch, a.user_id, a.user_epoch, a.session, a.scope,
                       a.audiences),

@@ -144,11 +144,10 @@ enum ClientRecords {
                 post_logout_redirect_uris, backchannel_logout_uri, scope, audiences, introspects,
                 revokes, first_party, rotation, retry_window_seconds)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-            ON CONFLICT (client_id) DO NOTHING
+            -- Done again after a lost reply, it finds its own row.
+            ON CONFLICT (client_id) DO UPDATE SET id = clients.id WHERE clients.id = $1
             RETURNING id)
-        SELECT \(Primary.columns),
-               EXISTS (SELECT FROM changed) OR EXISTS (SELECT FROM clients WHERE id = $1)
-        FROM primary_state
+        SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
         """)
 
     /// New settings for a client, if it is still as it was read (`$4`). A public client has no

@@ -45,6 +45,29 @@ enum Secrets {
         ORDER BY s.key_id
         """)
 
+    struct GrantsRow: PostgresRow {
+        let keyID: Int16?
+        let grants: Int64
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            keyID = try cells.next()
+            grants = try cells.next()
+        }
+    }
+
+    /// How many grants can be refreshed by a token under each secret: for an operator who asks, since
+    /// it reads them all.
+    static let grants = Statement<Proven<GrantsRow>>(
+        "secrets_grants",
+        """
+        WITH \(Primary.expression)
+        SELECT \(Primary.columns), g.key_id, count(g.id)
+        FROM primary_state LEFT JOIN grants AS g
+            ON g.revoked_at IS NULL AND g.idle_expires_at > primary_state.now
+               AND g.expires_at > primary_state.now
+        GROUP BY \(Primary.columns), g.key_id
+        """)
+
     /// Gives a fingerprint the next key id. Two at once: one of them meets the other's key id, and
     /// tries again.
     static let admit = Statement<Proven<NoRow>, [UInt8]>(
@@ -91,6 +114,15 @@ extension Store {
 
     package func secrets() async throws(StoreError) -> [SecretRecord] {
         try await proven(Secrets.list).compactMap(\.row.record)
+    }
+
+    /// How many grants can be refreshed by a token under each secret, by key id.
+    package func grantsBySecret() async throws(StoreError) -> [UInt8: Int64] {
+        var grants: [UInt8: Int64] = [:]
+        for proven in try await proven(Secrets.grants) {
+            if let keyID = proven.row.keyID { grants[UInt8(clamping: keyID)] = proven.row.grants }
+        }
+        return grants
     }
 
     /// Makes a secret known to the database, under a key id of its own.

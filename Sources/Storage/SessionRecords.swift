@@ -17,9 +17,13 @@ package struct SessionRecord: Sendable {
     package let clients: [String]
     /// Nil while it is alive.
     package let death: Liveness.CauseOfDeath?
+    /// Where it was ended by itself: when, why and by whom.
+    package let endedAt: PostgresTime?
+    package let endedReason: String?
+    package let endedBy: String?
 }
 
-/// A live grant as its owner and operators see it.
+/// A grant as its owner and operators see it.
 package struct GrantRecord: Sendable {
     package let id: Identifier
     package let clientID: String
@@ -32,6 +36,8 @@ package struct GrantRecord: Sendable {
     package let lastUsedAt: PostgresTime
     /// When it cannot be refreshed any more.
     package let expiresAt: PostgresTime
+    /// Nil while it is alive.
+    package let death: Liveness.CauseOfDeath?
 }
 
 /// Lists logins and the grants beside them.
@@ -44,6 +50,9 @@ enum SessionRecords {
         let amr: [String]?
         let times: [PostgresTime]
         let clients: [String]?
+        let endedAt: PostgresTime?
+        let endedReason: String?
+        let endedBy: String?
 
         init(_ cells: inout Cells) throws(PostgresError) {
             session = try States.SessionRow(&cells).state
@@ -57,6 +66,9 @@ enum SessionRecords {
             let expiresAt: PostgresTime? = try cells.next()
             times = [createdAt, authenticatedAt, lastSeenAt, expiresAt].compactMap { $0 }
             clients = try cells.next()
+            endedAt = try cells.next()
+            endedReason = try cells.next()
+            endedBy = try cells.next()
         }
 
         func record(at now: UnixTime) -> SessionRecord? {
@@ -65,7 +77,8 @@ enum SessionRecords {
                 id: session.id, username: user?.username, userAgent: userAgent, address: address,
                 amr: amr ?? [], createdAt: times[0], authenticatedAt: times[1],
                 lastSeenAt: times[2], expiresAt: times[3], clients: clients ?? [],
-                death: Liveness.deathOfSession(session, user: user, at: now))
+                death: Liveness.deathOfSession(session, user: user, at: now), endedAt: endedAt,
+                endedReason: endedReason, endedBy: endedBy)
         }
     }
 
@@ -82,7 +95,8 @@ enum SessionRecords {
                        ON c.id = g.client AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
                      WHERE g.session = s.id AND g.revoked_at IS NULL
                        AND g.idle_expires_at > clock_timestamp()
-                       AND g.expires_at > clock_timestamp() ORDER BY c.client_id)
+                       AND g.expires_at > clock_timestamp() ORDER BY c.client_id),
+               s.revoked_at, s.revoked_reason, s.revoked_by
         FROM primary_state
         LEFT JOIN sessions AS s ON
             ($1::uuid IS NULL AND s.revoked_at IS NULL OR s.id = $1)
@@ -114,14 +128,14 @@ enum SessionRecords {
         func record(at now: UnixTime) -> GrantRecord? {
             let state = Liveness.State(
                 readAt: now, client: client, grant: grant, session: session, user: user)
-            guard let grant, let client, times.count == 3,
-                Liveness.deathOfGrant(in: state) == nil, now < grant.idleExpiresAt
-            else { return nil }
+            guard let grant, times.count == 3 else { return nil }
+            let death =
+                Liveness.deathOfGrant(in: state) ?? (now < grant.idleExpiresAt ? nil : .grantIdle)
             return GrantRecord(
-                id: grant.id, clientID: client.clientID, clientName: clientName ?? "",
+                id: grant.id, clientID: client?.clientID ?? "", clientName: clientName ?? "",
                 session: grant.session, scope: grant.scope, audience: grant.audience,
                 isOffline: grant.isOffline, createdAt: times[0], lastUsedAt: times[1],
-                expiresAt: times[2])
+                expiresAt: times[2], death: death)
         }
     }
 
@@ -160,7 +174,7 @@ extension Store {
         return record
     }
 
-    /// The live grants that one login's clients hold.
+    /// The grants that were made in one login, alive or not, the newest first.
     package func grantRecords(
         inSession id: Identifier
     ) async throws(StoreError) -> [GrantRecord] {
@@ -173,6 +187,6 @@ extension Store {
         of user: Identifier
     ) async throws(StoreError) -> [GrantRecord] {
         try await proven(SessionRecords.grants, nil, user.uuid)
-            .compactMap { $0.row.record(at: $0.primary.time) }
+            .compactMap { $0.row.record(at: $0.primary.time) }.filter { $0.death == nil }
     }
 }

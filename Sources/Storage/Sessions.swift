@@ -4,7 +4,7 @@ import Postgres
 /// A browser's session as it was read, with what its person allowed one client.
 package struct SessionRead: Sendable {
     package let session: SessionState?
-    package let secretHash: [UInt8]?
+    package let secrets: SessionUser.Secrets?
     package let user: Liveness.UserState?
     /// The user's display name.
     package let name: String?
@@ -39,14 +39,16 @@ package struct SessionLifetime: Sendable {
 enum Sessions {
     struct FoundRow: PostgresRow {
         let session: SessionState?
-        let secretHash: [UInt8]?
+        let secrets: SessionUser.Secrets?
         let user: Liveness.UserState?
         let name: String?
         let consent: [String]?
 
         init(_ cells: inout Cells) throws(PostgresError) {
             session = try States.SessionRow(&cells).state
-            secretHash = try cells.next()
+            let present: [UInt8]? = try cells.next()
+            let previous: [UInt8]? = try cells.next()
+            secrets = present.map { SessionUser.Secrets(present: $0, previous: previous) }
             user = try States.UserRow(&cells).state
             name = try cells.next()
             consent = try cells.next()
@@ -58,7 +60,7 @@ enum Sessions {
         """
         WITH \(Primary.expression)
         SELECT \(Primary.columns), \(States.sessionColumns), s.secret_hash,
-               \(States.userColumns), u.name, consents.scope
+               s.previous_secret_hash, \(States.userColumns), u.name, consents.scope
         FROM primary_state
         LEFT JOIN sessions AS s ON s.id = $1
         LEFT JOIN users AS u ON u.id = s.user_id
@@ -87,17 +89,18 @@ enum Sessions {
         """)
 
     /// The same person's next login in the same browser: another secret, the same session, if that
-    /// is alive and rests on the same epoch as the login.
+    /// is alive and rests on the same epoch as the login. The browser's present cookie (`$10`) holds
+    /// until it uses the new one.
     static let renew = Statement<
         Proven<ClientRecords.FoundRow>, PostgresUUID, PostgresUUID, Int64, [UInt8], [String],
-        String?, String?, Int64, Int64
+        String?, String?, Int64, Int64, [UInt8]
     >(
         "sessions_renew",
         """
         WITH \(Primary.expression),
         renewed AS (
             UPDATE sessions SET
-                secret_hash = $4, amr = $5, user_agent = $6, address = $7,
+                secret_hash = $4, previous_secret_hash = $10, amr = $5, user_agent = $6, address = $7,
                 authenticated_at = clock_timestamp(), last_seen_at = clock_timestamp(),
                 idle_expires_at = clock_timestamp() + make_interval(secs => $8::bigint),
                 expires_at = clock_timestamp() + make_interval(secs => $9::bigint)
@@ -109,7 +112,7 @@ enum Sessions {
 
     /// Writes a use down, which puts the idle expiry off. A session that is over stays so.
     static let use = Statement<
-        Proven<NoRow>, PostgresUUID, Int64, String?, String?
+        Proven<NoRow>, PostgresUUID, Int64, String?, String?, Bool
     >(
         "sessions_use",
         """
@@ -118,7 +121,8 @@ enum Sessions {
             UPDATE sessions SET
                 last_seen_at = clock_timestamp(),
                 idle_expires_at = clock_timestamp() + make_interval(secs => $2::bigint),
-                user_agent = coalesce($3, user_agent), address = coalesce($4, address)
+                user_agent = coalesce($3, user_agent), address = coalesce($4, address),
+                previous_secret_hash = CASE WHEN $5 THEN NULL ELSE previous_secret_hash END
             WHERE id = $1 AND revoked_at IS NULL
               AND idle_expires_at > clock_timestamp() AND expires_at > clock_timestamp()
             RETURNING id)
@@ -151,7 +155,7 @@ extension Store {
             deadline: deadline)
         guard let first = rows.first else { throw .broken("sessions_find: no row") }
         return SessionRead(
-            session: first.row.session, secretHash: first.row.secretHash, user: first.row.user,
+            session: first.row.session, secrets: first.row.secrets, user: first.row.user,
             name: first.row.name, consent: first.row.consent.map(Scope.init(stored:)),
             readAt: first.primary.time)
     }
@@ -170,23 +174,24 @@ extension Store {
     /// Gives a session a new secret for another login of the same person; false where the session
     /// is over, or not that person's under the same epoch.
     package func renewSession(
-        _ cookie: SessionCookie, of user: VerifiedUser, from origin: Origin,
-        lasting lifetime: SessionLifetime, by deadline: ContinuousClock.Instant = Store.deadline
+        _ cookie: SessionCookie, replacing present: SessionCookie, of user: VerifiedUser,
+        from origin: Origin, lasting lifetime: SessionLifetime,
+        by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Bool {
         try await proven(
             Sessions.renew, cookie.session.uuid, user.id.uuid, user.epoch, cookie.secretHash,
             user.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
-            lifetime.maximumSeconds, deadline: deadline
+            lifetime.maximumSeconds, present.secretHash, deadline: deadline
         ).first?.row.isFound == true
     }
 
     package func useSession(
         _ id: Identifier, from origin: Origin?, idleSeconds: Int64,
-        by deadline: ContinuousClock.Instant = Store.deadline
+        endingPreviousCookie: Bool = false, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) {
         _ = try await proven(
             Sessions.use, id.uuid, idleSeconds, origin?.userAgent, origin?.address,
-            deadline: deadline)
+            endingPreviousCookie, deadline: deadline)
     }
 
     /// Ends a login; `missing` where there is none of that id.

@@ -17,7 +17,7 @@ package enum Statements {
         ClientRecords.list, ClientRecords.create, ClientRecords.update,
         ClientRecords.rotateSecret, ClientRecords.dropPreviousSecret, ClientRecords.end,
         ClientRecords.enable, ClientRecords.delete,
-        Secrets.list, Secrets.admit, Secrets.retire,
+        Secrets.list, Secrets.grants, Secrets.admit, Secrets.retire,
         Nodes.join, Nodes.renew, Nodes.leave, Nodes.list, Nodes.removeStale,
         Throttles.count, Throttles.takeBack,
         Housekeeping.revokedTokens, Housekeeping.revocations, Housekeeping.throttles,

@@ -118,11 +118,10 @@ enum UserRecords {
             INSERT INTO users (
                 id, username, username_key, name, email, email_verified, password_hash)
             VALUES ($1, $2, normalize($3, NFC), $4, $5, $6, $7)
-            ON CONFLICT (username_key) DO NOTHING
+            -- Done again after a lost reply, it finds its own row.
+            ON CONFLICT (username_key) DO UPDATE SET id = users.id WHERE users.id = $1
             RETURNING id)
-        SELECT \(Primary.columns),
-               EXISTS (SELECT FROM changed) OR EXISTS (SELECT FROM users WHERE id = $1)
-        FROM primary_state
+        SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
         """)
 
     /// Ends every login of a user, and disables the user where `$5` says so, or gives another

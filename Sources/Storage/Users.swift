@@ -42,10 +42,12 @@ enum Users {
     struct FoundRow: PostgresRow {
         let user: Liveness.UserState?
         let passwordHash: String?
+        let key: String
 
         init(_ cells: inout Cells) throws(PostgresError) {
             user = try States.UserRow(&cells).state
             passwordHash = try cells.next()
+            key = try cells.next()
         }
     }
 
@@ -53,16 +55,16 @@ enum Users {
         "users_find",
         """
         WITH \(Primary.expression)
-        SELECT \(Primary.columns), \(States.userColumns), u.password_hash
+        SELECT \(Primary.columns), \(States.userColumns), u.password_hash, normalize($1, NFC)
         FROM primary_state LEFT JOIN users AS u ON u.username_key = normalize($1, NFC)
         """)
 }
 
 extension Store {
-    /// Reads a user by name, and the database's time.
+    /// Reads a user by name, and the one spelling of the name, whether there is such a user or not.
     package func user(
         _ username: Username, by deadline: ContinuousClock.Instant = Store.deadline
-    ) async throws(StoreError) -> (user: UserRead?, readAt: UnixTime) {
+    ) async throws(StoreError) -> (user: UserRead?, key: String) {
         let rows = try await proven(Users.find, username.key, deadline: deadline)
         guard let first = rows.first else { throw .broken("users_find: no row") }
         let user = first.row.user.map { user in
@@ -71,6 +73,6 @@ extension Store {
                 isDisabled: user.isDisabled,
                 passwordHash: first.row.passwordHash.flatMap(PasswordHash.init))
         }
-        return (user, first.primary.time)
+        return (user, first.row.key)
     }
 }

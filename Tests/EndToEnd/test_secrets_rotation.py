@@ -7,14 +7,15 @@ import time
 
 import pytest
 
-from support import Doornail, assert_unavailable
+from browser import Browser, Tokens, refresh
+from support import Doornail, assert_error, assert_unavailable
 
 GRANT = {"grant_type": "client_credentials"}
 
 
 def key_of(token):
     """The key id that a token was signed under: its first byte."""
-    body = token.removeprefix("dn_at_")
+    body = token[len("dn_at_") :]
     return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))[0]
 
 
@@ -187,3 +188,32 @@ def test_retired_stays_retired(rotating):
     rotating.stop()
     done = rotating.run("serve", env={"DOORNAIL_SECRET": rotating.first}, timeout=20)
     assert done.returncode == 1 and "secret" in done.stderr.lower()
+
+
+def test_logins_outlive_a_rotation(rotating):
+    """Refresh tokens move to the new secret with their next use; check says how many have not."""
+    node = rotating.node()
+    ada, app = rotating.user("ada"), rotating.app("app", "--first-party")
+    browser = Browser(node)
+    browser.log_in(ada)
+    tokens = [browser.tokens(app, scope="photos:read") for _ in range(3)]
+    code = browser.authorize(app)
+    assert {key_of(one.refresh) for one in tokens} == {1}
+    node.stop()
+    node.environment["DOORNAIL_SECRET"] = rotating.both
+    node.start()
+    rotating.secret = rotating.both
+    token_under(node, rotating.photos, 2)
+    assert "refresh token under it: 3." in rotating.run("check").stdout
+    # What a browser kept under the old secret still works.
+    assert browser.is_logged_in(app)
+    moved = [Tokens.of(app, refresh(node, app, one.refresh)) for one in tokens[:2]]
+    assert {key_of(one.refresh) for one in moved} == {2}
+    assert "refresh token under it: 1." in rotating.run("check").stdout
+    rotating.cli("secret", "retire", "1")
+    for one in moved:
+        assert node.is_active(rotating.api, one.access)
+        assert refresh(node, app, one.refresh).status_code == 200
+    assert_error(refresh(node, app, tokens[2].refresh), 400, "invalid_grant")
+    assert not node.is_active(rotating.api, tokens[2].access)
+    assert_error(code.redeem(node), 400, "invalid_grant")

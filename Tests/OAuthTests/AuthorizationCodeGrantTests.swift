@@ -70,7 +70,7 @@ import Testing
     /// before: a thief without the verifier must not end the owner's login.
     @Test(
         arguments: [
-            ("", .invalidGrant), ("code_verifier=" + verifier, .invalidGrant),
+            ("", .invalidRequest), ("code_verifier=" + verifier, .invalidRequest),
             (uri, .invalidRequest), (uri + "&code_verifier=", .invalidRequest),
             (uri + "&code_verifier=" + verifier + "x", .invalidGrant),
             (uri + "&code_verifier=" + challenge, .invalidGrant),

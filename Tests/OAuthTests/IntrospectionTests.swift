@@ -83,7 +83,7 @@ import Testing
             Introspection.active(.refresh(refresh), live, issuer: "i")
                 == #"{"active":true,"token_use":"refresh_token","client_id":"client-1","#
                 + #""sub":"00000000-0000-0014-ffff-ffffffffffeb","username":"ada","scope":"a b","#
-                + #""iss":"i","aud":["https://r","https://s"],"exp":5000,"iat":1100}"#)
+                + #""iss":"i","aud":["https://r","https://s"],"exp":3000,"iat":1100}"#)
     }
 }
 

@@ -204,11 +204,18 @@ import Testing
         #expect(try Fixture.live(Fixture.token()).subject == "client-1")
     }
 
-    /// A refresh token says when it ends: at the earlier of its grant's two expiries.
-    @Test(arguments: [(5_000, 6_000, 5_000), (6_000, 5_000, 5_000)] as [(Int64, Int64, Int64)])
-    func aRefreshTokenEndsWithTheEarlier(idle: Int64, end: Int64, expected: Int64) throws {
+    /// A refresh token says when it ends: at the earliest of the expiries of its grant and, where it
+    /// hangs on it, its login.
+    @Test(
+        arguments: [
+            (true, 5_000, 6_000, 5_000), (true, 6_000, 5_000, 5_000), (false, 2_500, 6_000, 2_500),
+            (false, 6_000, 2_600, 2_600), (false, 6_000, 5_000, 3_000),
+        ] as [(Bool, Int64, Int64, Int64)])
+    func aRefreshTokenEndsWithTheEarliest(
+        isOffline: Bool, idle: Int64, end: Int64, expected: Int64
+    ) throws {
         var rows = Fixture.Rows()
-        rows.grant = Fixture.grant(idleExpiresAt: idle, expiresAt: end)
+        rows.grant = Fixture.grant(isOffline: isOffline, idleExpiresAt: idle, expiresAt: end)
         guard case .alive(let live) = Liveness.of(Fixture.refreshToken(), in: rows.state) else {
             throw Fixture.Dead()
         }

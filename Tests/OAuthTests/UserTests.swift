@@ -210,8 +210,18 @@ import Testing
         ]
         for (index, row) in rows.enumerated() {
             let found = SessionUser.verify(
-                row.0, session: row.1, secretHash: row.2, user: row.3, at: UnixTime(seconds: 1_500))
+                row.0, session: row.1,
+                secrets: row.2.map { SessionUser.Secrets(present: $0, previous: nil) },
+                user: row.3, at: UnixTime(seconds: 1_500))
             #expect(verdict(found) == row.4, "\(index)")
+            // The cookie before the newest one says the same, until that one was used.
+            let later = SessionUser.verify(
+                row.0, session: row.1,
+                secrets: row.2.map {
+                    SessionUser.Secrets(present: other.secretHash + [0], previous: $0)
+                },
+                user: row.3, at: UnixTime(seconds: 1_500))
+            #expect(verdict(later) == row.4, "\(index)")
         }
     }
 

@@ -404,6 +404,7 @@ import Testing
             #expect(
                 log == [
                     "changed in SQL true \(grants[0])", "grant deleted true \(grants[1])",
+                    "changed in SQL true \(grants[2])", "changed in SQL true \(grants[3])",
                 ])
             try await fixture.sql("TRUNCATE grants")
             #expect(try await fixture.log().last?.hasPrefix("everything true grants") == true)

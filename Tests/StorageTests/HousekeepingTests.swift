@@ -46,9 +46,11 @@ import Testing
         }
         try await fixture.sql(
             """
+            SET session_replication_role = replica;
             INSERT INTO \(table) (id, user_id, user_epoch, \(columns))
             SELECT gen_random_uuid(), gen_random_uuid(), 1, \(values)
-            FROM generate_series(1, \(count))
+            FROM generate_series(1, \(count));
+            RESET session_replication_role
             """)
     }
 

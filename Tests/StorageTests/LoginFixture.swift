@@ -55,7 +55,7 @@ extension StoreFixture {
     func verdict(on cookie: SessionCookie) async throws -> SessionUser.Verdict {
         let read = try await store.session(cookie.session)
         return SessionUser.verify(
-            cookie, session: read.session, secretHash: read.secretHash, user: read.user,
+            cookie, session: read.session, secrets: read.secrets, user: read.user,
             at: read.readAt)
     }
 

@@ -167,7 +167,8 @@ import Testing
             #expect(try await fixture.verdict(on: cookie) == .ended)
             #expect(
                 try await !store.renewSession(
-                    StoreFixture.cookie(cookie.session), of: fixture.verified(),
+                    StoreFixture.cookie(cookie.session), replacing: cookie,
+                    of: fixture.verified(),
                     from: StoreFixture.origin, lasting: StoreFixture.lifetime))
             let fresh = try await fixture.login()
             #expect(try await fixture.isAlive(fresh))

@@ -78,14 +78,25 @@ package struct AuthorizationRequest: Sendable, Equatable {
         text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
     }
 
+    /// Those that may be sent once; others are nobody's (RFC 6749 §3.1).
+    private static let parameters = [
+        "response_type", "response_mode", "scope", "state", "code_challenge",
+        "code_challenge_method", "nonce", "prompt", "max_age", "login_hint", "request",
+        "request_uri",
+    ]
+
     /// Checks the rest of the request, whose refusals the client is told.
     package init(
-        _ form: Form, client: Client, address: ReturnAddress, isRedirectURISent: Bool
+        _ form: Form, repeated: Set<String> = [], client: Client, address: ReturnAddress,
+        isRedirectURISent: Bool
     ) throws(Refusal) {
         self.client = client
         self.address = address
         self.isRedirectURISent = isRedirectURISent
         do throws(OAuthError) {
+            if let name = Self.parameters.first(where: repeated.contains) {
+                throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+            }
             if let mode = form["response_mode"], ResponseMode(rawValue: mode) == nil {
                 throw OAuthError(.invalidRequest, "response_mode must be query or form_post")
             }
@@ -111,10 +122,10 @@ package struct AuthorizationRequest: Sendable, Equatable {
             audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client)
             prompt = try Self.prompt(form["prompt"])
             maxAgeSeconds = try form["max_age"].map { (text) throws(OAuthError) -> Int64 in
-                guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
-                    let seconds = Int64(text)
-                else { throw OAuthError(.invalidRequest, "max_age is no number of seconds") }
-                return seconds
+                guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                    throw OAuthError(.invalidRequest, "max_age is no number of seconds")
+                }
+                return Int64(text) ?? .max
             }
         } catch {
             throw Refusal(error: error, address: address)

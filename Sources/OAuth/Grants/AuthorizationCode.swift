@@ -13,6 +13,8 @@ package struct AuthorizationCodeGrant: Sendable {
         package let state: CodeState
         /// The audience of the first access token, where it is less than the grant's.
         package let audience: [String]?
+        /// When the login is over at the latest, and its tokens with it; nil where they outlive it.
+        package let loginExpiresAt: UnixTime?
     }
 
     /// Decides for a client that has authenticated, or is public and named itself.
@@ -35,7 +37,7 @@ package struct AuthorizationCodeGrant: Sendable {
                     throw refusal("redirect_uri differs from the request's")
                 }
             } else if row.isRedirectURISent {
-                throw OAuthError(.invalidGrant, "redirect_uri is missing")
+                throw OAuthError(.invalidRequest, "redirect_uri is missing")
             }
             let verifier = try form.required("code_verifier")
             guard row.challenge.isMet(by: verifier) else {
@@ -51,7 +53,10 @@ package struct AuthorizationCodeGrant: Sendable {
                     ending: isReplay ? redemption.grant : nil)
             }
             if let cause = Liveness.deathOfCode(row, in: state) { throw refusal(cause.rawValue) }
-            return .redeem(Redemption(code: code, state: row, audience: audience))
+            return .redeem(
+                Redemption(
+                    code: code, state: row, audience: audience,
+                    loginExpiresAt: row.isOffline ? nil : state.session?.expiresAt))
         } catch {
             return .reject(error, ending: nil)
         }

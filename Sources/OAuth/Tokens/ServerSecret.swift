@@ -13,6 +13,8 @@ package struct ServerSecret: Sendable, CustomStringConvertible {
         case form = "doornail/1/form"
         /// A request to log in that is under way.
         case loginTicket = "doornail/1/login-ticket"
+        /// What a page may say that it has ended.
+        case logoutTicket = "doornail/1/logout-ticket"
         /// The cookie of a browser that once logged in to an account.
         case device = "doornail/1/device"
         /// The counters of failed logins, so that the database has no names in them.

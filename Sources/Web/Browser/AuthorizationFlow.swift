@@ -30,7 +30,12 @@ struct AuthorizationFlow: Sendable {
                 .invalidRequest,
                 "the request is longer than \(Limits.authorizationRequestBytes) bytes")
         }
-        let form = try Form(parsing: given.utf8)
+        var repeated: Set<String> = []
+        let form = try Form(parsing: given.utf8, repeated: &repeated)
+        // Whose request it is, and where its answer goes, cannot be told by a redirect.
+        if let name = ["client_id", "redirect_uri"].first(where: repeated.contains) {
+            throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+        }
         let read = try await services.store.client(
             try form.required("client_id"), by: context.deadline)
         context.log.clientID = read.client?.clientID
@@ -39,7 +44,8 @@ struct AuthorizationFlow: Sendable {
             throw OAuthError(.invalidRequest, "there is no such client")
         }
         request = try AuthorizationRequest(
-            form, client: client, address: address, isRedirectURISent: isSent)
+            form, repeated: repeated, client: client, address: address,
+            isRedirectURISent: isSent)
         unretiredKeyIDs = read.unretiredKeyIDs
         let parts = Self.split(given)
         query = parts.query
@@ -62,18 +68,23 @@ struct AuthorizationFlow: Sendable {
     }
 
     /// What comes next for the login that the browser has.
-    func step(_ login: Browser.Login) throws(StoreError) -> AuthorizationRequest.Step {
+    func step(
+        _ login: Browser.Login, _ browser: Browser
+    ) throws(StoreError) -> AuthorizationRequest.Step {
         request.step(
             AuthorizationRequest.Facts(
-                login: login.user, isFreshLogin: try isFresh(login), remembered: login.consent,
+                login: login.user, isFreshLogin: try isFresh(login, browser),
+                remembered: login.consent,
                 now: login.readAt))
     }
 
     // MARK: The ticket
 
-    /// Whether the login was made since this very request asked for one: its ticket names the
-    /// login that the browser had then.
-    private func isFresh(_ login: Browser.Login) throws(StoreError) -> Bool {
+    /// Whether the login was made in this browser since this very request asked for one: its ticket
+    /// names the login that the browser had then.
+    private func isFresh(
+        _ login: Browser.Login, _ browser: Browser
+    ) throws(StoreError) -> Bool {
         guard let ticket, let user = login.user,
             let payload = try services.node.unseal(ticket, for: .loginTicket)
         else { return false }
@@ -81,19 +92,25 @@ struct AuthorizationFlow: Sendable {
         guard let issuedAt = reader.integer(), payload.count == 40 else { return false }
         let age = login.readAt.seconds - Int64(bitPattern: issuedAt)
         return (0...Limits.pageSeconds).contains(age)
-            && constantTimeEqual(payload[8..<24], digest(query).prefix(16))
+            && user.session.authenticatedAt.seconds >= Int64(bitPattern: issuedAt)
+            && constantTimeEqual(payload[8..<24], binding(to: browser))
             && !constantTimeEqual(payload[24..<40], digest(user.secretHash).prefix(16))
+    }
+
+    /// What ties a ticket to the request and the browser.
+    private func binding(to browser: Browser) -> ArraySlice<UInt8> {
+        digest("\(browser.nonce) \(query)").prefix(16)
     }
 
     /// The parameters with which `/login` and `/consent` come back to this request.
     private func continuation(
-        _ login: Browser.Login, asking: Bool
+        _ login: Browser.Login, _ browser: Browser, asking: Bool
     ) throws(StoreError) -> String {
         guard asking else { return Base64.encodeURL((query + (ticketPart ?? "")).utf8) }
         var writer = PayloadWriter()
         writer.append(UInt64(bitPattern: login.readAt.seconds))
         let payload =
-            writer.bytes + digest(query).prefix(16)
+            writer.bytes + binding(to: browser)
             + digest(login.user?.secretHash ?? []).prefix(16)
         let ticket = try services.node.seal(payload, for: .loginTicket)
         return Base64.encodeURL((query + Self.ticketMark + ticket.value).utf8)
@@ -117,15 +134,15 @@ struct AuthorizationFlow: Sendable {
     // MARK: Answers
 
     func toLogin(_ login: Browser.Login, _ browser: Browser) throws(StoreError) -> Response {
-        var parameters = [("continue", try continuation(login, asking: true))]
-        if let hint = request.loginHint { parameters.append(("login_hint", hint)) }
-        return browser.redirect(to: browser.path(.login, parameters))
+        browser.redirect(
+            to: browser.path(
+                .login, [("continue", try continuation(login, browser, asking: true))]))
     }
 
     func toConsent(_ login: Browser.Login, _ browser: Browser) throws(StoreError) -> Response {
         browser.redirect(
             to: browser.path(
-                .consent, [("continue", try continuation(login, asking: false))]))
+                .consent, [("continue", try continuation(login, browser, asking: false))]))
     }
 
     /// Sends the browser back to the client with a code.

@@ -13,7 +13,7 @@ struct Browser: Sendable {
     private let context: DoornailContext
     private let userAgent: String?
     /// Ties forms to this browser; new where the browser has none yet.
-    private let nonce: String
+    let nonce: String
     private let isNew: Bool
 
     init(_ request: Request, _ context: DoornailContext, _ services: Services) {
@@ -65,15 +65,17 @@ struct Browser: Sendable {
         let read = try await services.store.session(
             cookie.session, consentTo: client, by: context.deadline)
         let verdict = SessionUser.verify(
-            cookie, session: read.session, secretHash: read.secretHash, user: read.user,
+            cookie, session: read.session, secrets: read.secrets, user: read.user,
             at: read.readAt)
         let idleSeconds = services.lifetimes.session.idleSeconds
         if case .alive(let login) = verdict {
             context.log.sid = login.session.id.description
-            if login.session.isUseDue(at: read.readAt, idleSeconds: idleSeconds) {
+            // The newest cookie has arrived: the one before it has had its time.
+            let isNewest = login.isNewest && read.secrets?.previous != nil
+            if isNewest || login.session.isUseDue(at: read.readAt, idleSeconds: idleSeconds) {
                 try await services.store.useSession(
                     login.session.id, from: origin, idleSeconds: idleSeconds,
-                    by: context.deadline)
+                    endingPreviousCookie: isNewest, by: context.deadline)
             }
         }
         return Login(
@@ -86,6 +88,8 @@ struct Browser: Sendable {
     struct Device: Sendable {
         let id: Identifier
         let user: Identifier
+        /// The user's epoch then: another password, and the browser is a stranger again.
+        let epoch: Int64
     }
 
     func device() throws(StoreError) -> Device? {
@@ -93,16 +97,17 @@ struct Browser: Sendable {
             let payload = try services.node.unseal(text, for: .device)
         else { return nil }
         var reader = PayloadReader(payload[...])
-        guard let id = reader.identifier(), let user = reader.identifier(), reader.isAtEnd else {
-            return nil
-        }
-        return Device(id: id, user: user)
+        guard let id = reader.identifier(), let user = reader.identifier(),
+            let epoch = reader.integer(), reader.isAtEnd
+        else { return nil }
+        return Device(id: id, user: user, epoch: Int64(bitPattern: epoch))
     }
 
     func cookie(for device: Device) throws(StoreError) -> HTTPField {
         var writer = PayloadWriter()
         writer.append(device.id)
         writer.append(device.user)
+        writer.append(UInt64(bitPattern: device.epoch))
         return BrowserCookie.device.set(
             try services.node.seal(writer.bytes, for: .device), isSecure: isSecure)
     }
@@ -162,6 +167,9 @@ struct Browser: Sendable {
     func redirect(to location: String, cookies: [HTTPField] = []) -> Response {
         var response = Answer.redirect(to: location)
         for cookie in cookies { response.headers.append(cookie) }
+        if isNew {
+            response.headers.append(BrowserCookie.form.set(Redacted(nonce), isSecure: isSecure))
+        }
         return response
     }
 

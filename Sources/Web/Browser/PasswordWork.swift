@@ -21,12 +21,15 @@ package final class PasswordWork: Sendable {
 
     /// Checks a password; unavailable where too many wait already, since those who wait longest
     /// would have gone.
-    /// - Parameter deadline: when nobody waits for the verdict any more.
+    /// - Parameters:
+    ///   - isKnown: the account knows the browser; strangers cannot take all the places.
+    ///   - deadline: when nobody waits for the verdict any more.
     func verify(
-        _ user: UserRead?, password: Redacted<String>, by deadline: ContinuousClock.Instant
+        _ user: UserRead?, password: Redacted<String>, isKnown: Bool,
+        by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> VerifiedUser? {
         let isAdmitted = pending.withLock { pending in
-            guard pending < Limits.waitingPasswords else { return false }
+            guard pending < Limits.waitingPasswords - (isKnown ? 0 : 8) else { return false }
             pending += 1
             return true
         }

@@ -23,7 +23,7 @@ struct AuthorizeEndpoint: Sendable {
         let flow = try await AuthorizationFlow(
             query: request.uri.query ?? "", context, services)
         let login = try await browser.login(consentTo: flow.request.client.id)
-        switch try flow.step(login) {
+        switch try flow.step(login, browser) {
         case .login: return try flow.toLogin(login, browser)
         case .consent: return try flow.toConsent(login, browser)
         case .refuse(let refusal): throw refusal
@@ -39,6 +39,8 @@ struct AuthorizeEndpoint: Sendable {
                 .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
         }
         let body = try await Browser.body(request)
+        // Some clients leave the parameters in the URL.
+        if body.readableBytes == 0, let query = request.uri.query { return query }
         guard body.readableBytes <= Limits.authorizationRequestBytes,
             let query = String(validating: body.readableBytesView, as: UTF8.self),
             AuthorizationFlow.isSafe(query)

@@ -23,7 +23,7 @@ struct ConsentEndpoint: Sendable {
         let query = try AuthorizationFlow.query(continuing: text)
         let flow = try await AuthorizationFlow(query: query, context, services)
         let login = try await browser.login(consentTo: flow.request.client.id)
-        let step = try flow.step(login)
+        let step = try flow.step(login, browser)
         if case .refuse(let refusal) = step { throw refusal }
         guard let user = login.user, step != .login else {
             return try flow.toLogin(login, browser)

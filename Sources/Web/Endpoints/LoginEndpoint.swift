@@ -43,7 +43,8 @@ struct LoginEndpoint: Sendable {
         return browser.page(
             LoginPage(
                 action: browser.path(.login), hidden: hidden,
-                username: form["login_hint"] ?? "", clientName: flow?.request.client.name,
+                username: flow?.request.loginHint ?? form["login_hint"] ?? "",
+                clientName: flow?.request.client.name,
                 alert: form["failed"] == nil
                     ? nil : "That user name and that password do not belong together. Try again.",
                 formTargets: flow.map { [$0.request.address.redirectURI.text] } ?? []))
@@ -53,9 +54,8 @@ struct LoginEndpoint: Sendable {
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
         let onward = try form["continue"].map(AuthorizationFlow.query(continuing:))
-        let again =
-            (form["continue"].map { [("continue", $0)] } ?? [])
-            + (form["username"].map { [("login_hint", $0)] } ?? [])
+        // What was typed stays out of URLs: people type passwords into the wrong field.
+        let again = form["continue"].map { [("continue", $0)] } ?? []
         guard try browser.isOurs(form, of: .login) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.login, again))
@@ -85,16 +85,14 @@ struct LoginEndpoint: Sendable {
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> VerifiedUser? {
         let typed = form["username"] ?? ""
-        let username = Username(typed)
-        let user: UserRead?
-        if let username {
-            user = try await services.store.user(username, by: context.deadline).user
-        } else {
-            user = nil
+        var user: UserRead?
+        var name = typed
+        if let username = Username(typed) {
+            (user, name) = try await services.store.user(username, by: context.deadline)
         }
-        let throttles = try throttles(
-            for: user?.username.lowercased() ?? username?.key ?? typed, user, browser.device(),
-            context)
+        let device = try browser.device()
+        let isKnown = user != nil && device?.user == user?.id && device?.epoch == user?.epoch
+        let throttles = try throttles(for: name, isKnown ? device : nil, context)
         for throttle in throttles {
             if let refusal = try await services.store.countFailure(throttle, by: context.deadline) {
                 Self.count("throttled")
@@ -104,7 +102,8 @@ struct LoginEndpoint: Sendable {
         let verified: VerifiedUser?
         do {
             verified = try await services.passwords.verify(
-                user, password: Redacted(form["password"] ?? ""), by: context.deadline)
+                user, password: Redacted(form["password"] ?? ""), isKnown: isKnown,
+                by: context.deadline)
         } catch {
             // It was not examined, so it was not wrong.
             try await services.store.takeBack(throttles, by: context.deadline)
@@ -119,9 +118,9 @@ struct LoginEndpoint: Sendable {
     /// What an attempt counts against. A browser that the account knows has a counter of its own,
     /// and strangers fill the others in vain.
     private func throttles(
-        for name: String, _ user: UserRead?, _ device: Browser.Device?, _ context: DoornailContext
+        for name: String, _ known: Browser.Device?, _ context: DoornailContext
     ) throws(StoreError) -> [Throttle] {
-        if let user, let device, device.user == user.id { return [.device(device.id)] }
+        if let known { return [.device(known.id)] }
         return [
             .loginAddress(network: context.clientAddress.throttleNetwork),
             .accountName(hash: try services.node.keyedHash(name, for: .throttle)),
@@ -139,9 +138,11 @@ struct LoginEndpoint: Sendable {
         if let present = before.user {
             if present.user.id == user.id {
                 let renewed = SessionCookie(session: present.session.id, using: &random)
-                if try await services.store.renewSession(
-                    renewed, of: user, from: browser.origin, lasting: services.lifetimes.session,
-                    by: context.deadline)
+                if let presented = browser.sessionCookie,
+                    try await services.store.renewSession(
+                        renewed, replacing: presented, of: user, from: browser.origin,
+                        lasting: services.lifetimes.session,
+                        by: context.deadline)
                 {
                     cookie = renewed
                 }
@@ -166,16 +167,15 @@ struct LoginEndpoint: Sendable {
         guard let cookie else { return [] }
         context.log.sid = cookie.session.description
         let known = try browser.device()
-        let device =
-            known?.user == user.id
-            ? known
-            : Browser.Device(id: Identifier(milliseconds: 0, using: &random), user: user.id)
-        var cookies = [
+        let device = Browser.Device(
+            id: known.flatMap { $0.user == user.id ? $0.id : nil }
+                ?? Identifier(milliseconds: 0, using: &random),
+            user: user.id, epoch: user.epoch)
+        return [
             BrowserCookie.session.set(
                 cookie.text, isSecure: browser.isSecure,
-                maxAgeSeconds: services.lifetimes.session.maximumSeconds)
+                maxAgeSeconds: services.lifetimes.session.maximumSeconds),
+            try browser.cookie(for: device),
         ]
-        if let device { cookies.append(try browser.cookie(for: device)) }
-        return cookies
     }
 }

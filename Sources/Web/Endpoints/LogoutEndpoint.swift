@@ -25,12 +25,13 @@ struct LogoutEndpoint: Sendable {
     private func show(
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
-        if let ticket = form["ended"], try await hasEnded(ticket, context) {
-            return browser.page(LoggedOutPage())
-        }
         let login = try await browser.login()
         switch login.verdict {
-        case .unknown: return browser.page(NotLoggedInPage())
+        case .unknown:
+            if let ticket = form["ended"], try await hasEnded(ticket, browser, context) {
+                return browser.page(LoggedOutPage())
+            }
+            return browser.page(NotLoggedInPage())
         case .ended: return browser.page(LoggedOutPage())
         case .alive(let user):
             let target = try await target(form, context)
@@ -66,7 +67,7 @@ struct LogoutEndpoint: Sendable {
         }
         return browser.redirect(
             to: try target?.location
-                ?? browser.path(.logout, [("ended", ticket(for: session))]),
+                ?? browser.path(.logout, [("ended", ticket(for: session, browser))]),
             cookies: [BrowserCookie.session.clear(isSecure: browser.isSecure)])
     }
 
@@ -103,18 +104,21 @@ struct LogoutEndpoint: Sendable {
 
     // MARK: What has ended
 
-    /// Names a session to the page that follows, which looks whether it has ended.
-    private func ticket(for session: Identifier) throws(StoreError) -> String {
+    /// Names a session to the page that follows in this browser, which looks whether it has ended.
+    private func ticket(
+        for session: Identifier, _ browser: Browser
+    ) throws(StoreError) -> String {
         var writer = PayloadWriter()
         writer.append(session)
-        return try services.node.seal(writer.bytes, for: .loginTicket).value
+        let payload = writer.bytes + digest(browser.nonce)
+        return try services.node.seal(payload, for: .logoutTicket).value
     }
 
     private func hasEnded(
-        _ ticket: String, _ context: DoornailContext
+        _ ticket: String, _ browser: Browser, _ context: DoornailContext
     ) async throws(StoreError) -> Bool {
-        guard let payload = try services.node.unseal(ticket, for: .loginTicket),
-            payload.count == 16
+        guard let payload = try services.node.unseal(ticket, for: .logoutTicket),
+            constantTimeEqual(payload.dropFirst(16), digest(browser.nonce))
         else { return false }
         var reader = PayloadReader(payload[...])
         guard let id = reader.identifier() else { return false }

@@ -38,15 +38,23 @@ struct TokenEndpoint: Sendable {
         _ sent: FormRequest, _ context: DoornailContext
     ) async throws -> Response {
         let code = try services.node.openCode(sent.form.required("code"))
+        let grant = newID(sent.client.readAt)
         // The second time, another redemption was quicker, and this one is a replay.
         for _ in 0..<2 {
             let decision = try await decide(sent, code, context)
             switch decision {
             case .reject(let error, let ending):
-                if let ending { try await endReplayed(ending, "code replayed", context) }
+                // Our own grant is no replay's.
+                if let ending, ending != grant {
+                    try await endReplayed(ending, "code replayed", context)
+                }
                 throw error
             case .redeem(let redemption):
-                if let response = try await redeem(redemption, sent, context) { return response }
+                if let response = try await redeem(
+                    redemption, for: grant, sent, context)
+                {
+                    return response
+                }
             }
         }
         throw OAuthError(.invalidGrant, "the code is used or expired")
@@ -66,7 +74,7 @@ struct TokenEndpoint: Sendable {
 
     /// Redeems a code; nil where it was not there any more.
     private func redeem(
-        _ redemption: AuthorizationCodeGrant.Redemption, _ sent: FormRequest,
+        _ redemption: AuthorizationCodeGrant.Redemption, for id: Identifier, _ sent: FormRequest,
         _ context: DoornailContext
     ) async throws -> Response? {
         let lifetimes = services.lifetimes
@@ -77,14 +85,15 @@ struct TokenEndpoint: Sendable {
             isRefreshable
             ? lifetimes.refreshTokenMaximumSeconds : lifetimes.accessTokenSeconds
         let grant = GrantIssue(
-            id: newID(now), isOffline: redemption.state.isOffline, keyID: keyID,
+            id: id, isOffline: redemption.state.isOffline, keyID: keyID,
             idleSeconds: min(lifetimes.refreshTokenIdleSeconds, seconds), maximumSeconds: seconds)
         context.log.grant = grant.id.description
         guard try await services.store.redeem(redemption.code, for: grant, by: context.deadline)
         else { return nil }
+        let expiresAt = now.adding(seconds: lifetimes.accessTokenSeconds)
         let token = AccessToken(
             id: newID(now), keyID: keyID, subject: .grant(grant.id), issuedAt: now,
-            expiresAt: now.adding(seconds: lifetimes.accessTokenSeconds), scope: nil,
+            expiresAt: min(expiresAt, redemption.loginExpiresAt ?? expiresAt), scope: nil,
             audience: redemption.audience)
         return try answer(
             token, scope: redemption.state.scope,

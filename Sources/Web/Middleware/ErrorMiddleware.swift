@@ -50,8 +50,7 @@ struct ErrorMiddleware: RouterMiddleware {
         }
         let page = ErrorPage(
             status: Int(failure.status.code), heading: Self.heading(failure.status),
-            words: failure.description.prefix(1).uppercased() + failure.description.dropFirst()
-                + ".",
+            words: Self.sentence(failure.description),
             code: failure.code, requestID: context.requestID, retrySeconds: failure.retrySeconds)
         var response = Answer.page(services.pages.render(page), status: failure.status)
         for field in failure.headers where field.name != .wwwAuthenticate {
@@ -76,7 +75,7 @@ struct ErrorMiddleware: RouterMiddleware {
             return Failure(
                 status: .serviceUnavailable, code: "temporarily_unavailable",
                 description:
-                    "the database cannot answer for certain; nothing was decided, ask again",
+                    "the database cannot answer for certain; ask again",
                 headers: [.retryAfter: "1"], retrySeconds: 1)
         case let refusal as HTTPRefusal:
             context.log.outcome = "refused"
@@ -100,6 +99,12 @@ struct ErrorMiddleware: RouterMiddleware {
         return Failure(
             status: .internalServerError, code: "server_error",
             description: "something went wrong; the log has it by the request id")
+    }
+
+    /// A description as a sentence; a parameter that it begins with keeps its name.
+    private static func sentence(_ text: String) -> String {
+        let isName = text.prefix { $0 != " " }.contains("_")
+        return (isName ? text : text.prefix(1).uppercased() + text.dropFirst()) + "."
     }
 
     private static func heading(_ status: HTTPResponse.Status) -> String {

@@ -62,7 +62,8 @@ struct CheckCommand: AsyncParsableCommand {
             ) { database, _ in
                 let examination = try await database.store.examine()
                 let known = try await database.store.secrets()
-                return Self.findings(examination) + Self.findings(known, settings)
+                let grants = try await database.store.grantsBySecret()
+                return Self.findings(examination) + Self.findings(known, settings, grants)
             }
         } catch is Settings.Invalid {
             // It was said already, as configuration.
@@ -117,7 +118,9 @@ struct CheckCommand: AsyncParsableCommand {
         return findings
     }
 
-    private static func findings(_ known: [SecretRecord], _ settings: Settings) -> [Finding] {
+    private static func findings(
+        _ known: [SecretRecord], _ settings: Settings, _ grants: [UInt8: Int64]
+    ) -> [Finding] {
         // What is wrong with them was said already, as configuration.
         guard let secrets = try? settings.secrets() else { return [] }
         do {
@@ -129,14 +132,21 @@ struct CheckCommand: AsyncParsableCommand {
                         text: "\(new.count) new; 'doornail serve' makes them known")
                 ]
             }
-            let unused = known.filter { !$0.known.isRetired }.count
+            let used = known.map(\.known).filter { !$0.isRetired }
+            let first = secrets.first?.fingerprint
+            let old = used.filter { $0.fingerprint != first }.map(\.keyID).sorted()
             return [
                 Finding(
                     level: "ok", about: "secrets",
-                    text: "this configuration has every secret that is in use (\(unused))"
-                        + (unused > 1
-                            ? "; retire the old ones once their tokens have expired" : ""))
+                    text: "this configuration has every secret that is in use (\(used.count))")
             ]
+                + old.map { keyID in
+                    Finding(
+                        level: "ok", about: "secrets",
+                        text: "secret \(keyID) is an old one; grants that may still hold a refresh "
+                            + "token under it: \(grants[keyID] ?? 0). Retire it once there are "
+                            + "none and the access tokens have expired")
+                }
         } catch {
             return [
                 Finding(

@@ -97,6 +97,9 @@ struct SessionDocument: Encodable {
     let clients: [String]
     /// `alive`, or why it is not; where it was asked for, like the grants.
     let state: String?
+    let ended_at: String?
+    let ended_reason: String?
+    let ended_by: String?
     let grants: [GrantDocument]?
 
     init(_ record: SessionRecord, grants: [GrantRecord]? = nil) {
@@ -111,6 +114,9 @@ struct SessionDocument: Encodable {
         expires_at = record.expiresAt.text
         clients = record.clients
         state = grants == nil ? nil : record.death?.rawValue ?? "alive"
+        ended_at = record.endedAt?.text
+        ended_reason = record.endedReason
+        ended_by = record.endedBy
         self.grants = grants?.map(GrantDocument.init)
     }
 
@@ -125,17 +131,21 @@ struct SessionDocument: Encodable {
             ("logged in by", amr.joined(separator: ", ")), ("created", created_at),
             ("last login", authenticated_at), ("last seen", last_seen_at),
             ("expires", expires_at),
+            (
+                "ended",
+                [ended_at, ended_by, ended_reason].compactMap { $0 }.joined(separator: ", ")
+            ),
         ])
         guard let grants, !grants.isEmpty else {
-            Swift.print("No app holds anything of it.")
+            Swift.print("No app got anything of it.")
             return
         }
-        Swift.print("What apps hold ('doornail revoke grant ID' ends one):")
+        Swift.print("What apps got ('doornail revoke grant ID' ends one):")
         GrantDocument.print(grants)
     }
 }
 
-/// A live grant as commands print it.
+/// A grant as commands print it.
 struct GrantDocument: Encodable {
     let id: String
     let client_id: String
@@ -147,6 +157,8 @@ struct GrantDocument: Encodable {
     let created_at: String
     let last_used_at: String
     let expires_at: String
+    /// `alive`, or why it is not.
+    let state: String
 
     init(_ record: GrantRecord) {
         id = record.id.description
@@ -159,6 +171,7 @@ struct GrantDocument: Encodable {
         created_at = record.createdAt.text
         last_used_at = record.lastUsedAt.text
         expires_at = record.expiresAt.text
+        state = record.death?.rawValue ?? "alive"
     }
 
     static func print(_ grants: [GrantDocument]) {
@@ -166,9 +179,11 @@ struct GrantDocument: Encodable {
             table: grants.map {
                 [
                     $0.id, $0.client_id, $0.client_name, Console.shortened($0.scope),
-                    $0.last_used_at, $0.offline ? "outlives its login" : "ends with its login",
+                    $0.last_used_at,
+                    $0.state != "alive"
+                        ? $0.state : $0.offline ? "outlives its login" : "ends with its login",
                 ]
             },
-            header: ["ID", "CLIENT ID", "NAME", "SCOPE", "LAST USED", "ENDS"])
+            header: ["ID", "CLIENT ID", "NAME", "SCOPE", "LAST USED", "STATE"])
     }
 }

@@ -64,12 +64,7 @@ struct ClientUpdate: AsyncParsableCommand {
         try await Database.with(database) { database, _ in
             let record = try await database.store.clientRecord(id)
             let before = record.registration
-            let after: ClientRegistration
-            do {
-                after = try client.applied(to: before)
-            } catch let error as ValidationError {
-                throw CommandFailure(error.message)
-            }
+            let after = try client.applied(to: before)
             let secret = before.method == .none && after.method != .none ? newSecret() : nil
             _ = try await database.revoker.end(
                 .clientChanged(
