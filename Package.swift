@@ -14,13 +14,14 @@ let strict: [SwiftSetting] = [
 let migrations = [
     "0001_revocation_log", "0002_clients", "0003_revoked_tokens", "0004_secrets",
     "0005_throttles", "0006_users", "0007_sessions", "0008_grants", "0009_authorization_codes",
+    "0010_account", "0011_signing_keys",
 ]
 
 /// What the pages in Sources/Web/Pages are made of; the binary carries it.
 let pages = [
     "layout.mustache", "login.mustache", "consent.mustache", "signedIn.mustache",
     "logout.mustache", "loggedOut.mustache", "notLoggedIn.mustache", "error.mustache",
-    "formPost.mustache", "style.css",
+    "formPost.mustache", "account.mustache", "style.css",
 ]
 
 let package = Package(
@@ -41,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -52,6 +54,7 @@ let package = Package(
             dependencies: [
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "JWTKit", package: "jwt-kit"),
             ],
             swiftSettings: strict),
         .target(

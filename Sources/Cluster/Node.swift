@@ -48,6 +48,9 @@ package final class Node: Sendable {
         var outage: Outage?
     }
 
+    /// After how many renewals the signing keys are read again.
+    private static let renewalsPerKeyring = 5
+
     /// How long the database is not heard before that is an outage.
     private static let outageAfter: Duration = .seconds(5)
 
@@ -58,6 +61,7 @@ package final class Node: Sendable {
     private let id: Mutex<Identifier>
     private let view = Mutex<View?>(nil)
     private let contact = Mutex<Contact?>(nil)
+    private let keyring: SigningKeyring
 
     package init(store: Store, secrets: [ServerSecret], version: String, logger: Logger) {
         self.store = store
@@ -65,6 +69,7 @@ package final class Node: Sendable {
         self.version = version
         self.logger = logger
         self.id = Mutex(Node.newID())
+        keyring = SigningKeyring(store: store, secrets: secrets, logger: logger)
     }
 
     /// The key ring of a command that is no node: it lists nothing and makes no secret known.
@@ -99,6 +104,7 @@ package final class Node: Sendable {
             _ = try SecretRules.unknown(secrets: secrets, known: joined)
             guard try await refresh(takenAt: .now) else { throw SecretRules.Refusal.allRetired }
             heard(at: try await store.ping())
+            try await keyring.refresh()
         } catch let refusal as SecretRules.Refusal {
             throw .secrets(refusal)
         } catch let error as StoreError {
@@ -114,6 +120,7 @@ package final class Node: Sendable {
     /// and its row would keep the others from signing.
     package func run() async {
         var isFailing = false
+        var renewals = 0
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: Node.interval)
@@ -133,6 +140,8 @@ package final class Node: Sendable {
                     return
                 }
                 try await store.removeStaleNodes()
+                renewals += 1
+                if renewals.isMultiple(of: Node.renewalsPerKeyring) { try await keyring.refresh() }
                 isFailing = false
             } catch is CancellationError {
                 return
@@ -153,6 +162,11 @@ package final class Node: Sendable {
             logger.info(
                 "the node's row stays until it is stale", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// The keys that sign ID tokens; unavailable until the node has joined.
+    package func signingKeys() throws(StoreError) -> SigningKeySet {
+        try keyring.current()
     }
 
     /// What seals and opens tokens; unavailable until the node has joined.

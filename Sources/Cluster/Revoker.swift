@@ -20,6 +20,10 @@ package enum Ending: Sendable {
     case userEnabled(UserReference)
     /// A user's password, for another one; every login ends.
     case password(UserReference, PasswordHash)
+    /// Every login of a person but this one, with offline access.
+    case others(SessionUser, cookie: SessionCookie? = nil)
+    /// A person's own password, for another one; every login but this one ends.
+    case ownPassword(SessionUser, PasswordHash, cookie: SessionCookie? = nil)
     /// Everything that was issued to a client.
     case client(String)
     /// A client, which may get nothing until it is enabled again.
@@ -49,6 +53,8 @@ package enum Ending: Sendable {
         case .userDeleted: "user_deleted"
         case .userEnabled: "user_enabled"
         case .password: "password"
+        case .others: "others"
+        case .ownPassword: "own_password"
         case .client: "client"
         case .clientDisabled: "client_disabled"
         case .clientDeleted: "client_deleted"
@@ -69,6 +75,7 @@ package enum Ending: Sendable {
         case .user(let user), .userDisabled(let user), .userDeleted(let user),
             .userEnabled(let user), .password(let user, _):
             user.text
+        case .others(let login, _), .ownPassword(let login, _, _): login.user.id.description
         case .client(let id), .clientDisabled(let id), .clientDeleted(let id),
             .clientEnabled(let id), .clientSecret(let id, _, _),
             .previousClientSecret(let id):
@@ -129,7 +136,7 @@ package struct Revoker: Sendable {
         case .session(let id):
             try await store.revokeSession(id, because: cause, by: deadline)
         case .user(let user):
-            try await store.endUser(user, because: cause)
+            try await store.endUser(user, because: cause, by: deadline)
         case .userDisabled(let user):
             try await store.endUser(user, disabling: true, because: cause)
         case .userDeleted(let user):
@@ -138,6 +145,11 @@ package struct Revoker: Sendable {
             try await store.enableUser(user, because: cause)
         case .password(let user, let hash):
             try await store.endUser(user, password: hash, because: cause)
+        case .others(let login, let cookie):
+            try await store.endOthers(keeping: login, with: cookie, because: cause, by: deadline)
+        case .ownPassword(let login, let hash, let cookie):
+            try await store.endOthers(
+                keeping: login, with: cookie, password: hash, because: cause, by: deadline)
         case .client(let id):
             try await store.endClient(id, disabling: false, because: cause)
         case .clientDisabled(let id):

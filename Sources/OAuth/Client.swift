@@ -44,6 +44,8 @@ package struct Client: Sendable, Equatable {
     package let rotates: Bool
     /// How long after its use a refresh token is answered with the same successor.
     package let retryWindowSeconds: Int32
+    /// How its ID tokens are signed.
+    package let idTokenAlgorithm: SigningAlgorithm
     package let epoch: Int64
     package let isDisabled: Bool
 
@@ -52,7 +54,8 @@ package struct Client: Sendable, Equatable {
         secretHashes: [[UInt8]], grantTypes: [GrantType], redirectURIs: [String] = [],
         postLogoutRedirectURIs: [String] = [], scope: Scope, audiences: [String],
         introspects: Introspects, revokes: Revokes, isFirstParty: Bool = false,
-        rotates: Bool = true, retryWindowSeconds: Int32 = 30, epoch: Int64, isDisabled: Bool
+        rotates: Bool = true, retryWindowSeconds: Int32 = 30,
+        idTokenAlgorithm: SigningAlgorithm = .rs256, epoch: Int64, isDisabled: Bool
     ) {
         self.id = id
         self.clientID = clientID
@@ -69,6 +72,7 @@ package struct Client: Sendable, Equatable {
         self.isFirstParty = isFirstParty
         self.rotates = rotates
         self.retryWindowSeconds = retryWindowSeconds
+        self.idTokenAlgorithm = idTokenAlgorithm
         self.epoch = epoch
         self.isDisabled = isDisabled
     }

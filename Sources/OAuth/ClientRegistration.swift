@@ -13,13 +13,15 @@ package struct ClientRegistration: Sendable, Equatable {
     package var isFirstParty: Bool
     package var rotates: Bool
     package var retryWindowSeconds: Int32
+    package var idTokenAlgorithm: SigningAlgorithm
 
     package init(
         name: String, method: Client.AuthenticationMethod, grantTypes: [GrantType],
         redirectURIs: [String] = [], postLogoutRedirectURIs: [String] = [],
         backchannelLogoutURI: String? = nil, scope: Scope = .none, audiences: [String] = [],
         introspects: Client.Introspects = .audience, revokes: Client.Revokes = .token,
-        isFirstParty: Bool = false, rotates: Bool = true, retryWindowSeconds: Int32 = 30
+        isFirstParty: Bool = false, rotates: Bool = true, retryWindowSeconds: Int32 = 30,
+        idTokenAlgorithm: SigningAlgorithm = .rs256
     ) {
         self.name = name
         self.method = method
@@ -34,6 +36,7 @@ package struct ClientRegistration: Sendable, Equatable {
         self.isFirstParty = isFirstParty
         self.rotates = rotates
         self.retryWindowSeconds = retryWindowSeconds
+        self.idTokenAlgorithm = idTokenAlgorithm
     }
 
     /// Everything that is wrong with it, in words for whoever registers it; empty if it may be.

@@ -52,6 +52,8 @@ package struct CodeState: Sendable, Equatable {
     /// Whether the request named it (RFC 6749 §4.1.3).
     package let isRedirectURISent: Bool
     package let challenge: CodeChallenge
+    /// For the ID token (OpenID Connect Core §3.1.2.1).
+    package let nonce: String?
     package let expiresAt: UnixTime
     /// When, and for which grant.
     package let redemption: Redemption?
@@ -69,7 +71,7 @@ package struct CodeState: Sendable, Equatable {
     package init(
         client: Identifier, clientEpoch: Int64, userEpoch: Int64, session: Identifier,
         scope: Scope, audience: [String], redirectURI: String, isRedirectURISent: Bool,
-        challenge: CodeChallenge, expiresAt: UnixTime, redemption: Redemption?
+        challenge: CodeChallenge, nonce: String? = nil, expiresAt: UnixTime, redemption: Redemption?
     ) {
         self.client = client
         self.clientEpoch = clientEpoch
@@ -80,6 +82,7 @@ package struct CodeState: Sendable, Equatable {
         self.redirectURI = redirectURI
         self.isRedirectURISent = isRedirectURISent
         self.challenge = challenge
+        self.nonce = nonce
         self.expiresAt = expiresAt
         self.redemption = redemption
     }

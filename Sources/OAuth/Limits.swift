@@ -42,6 +42,10 @@ package enum Limits {
     package static let codeReplaySeconds: Int64 = 600
     /// Live grants of one client in one session; the oldest ends.
     package static let grantsPerSession = 10
+    /// An ID token that comes back as a hint, in bytes.
+    package static let idTokenBytes = 8 * 1024
+    /// Devices that the account page shows, the last used ones.
+    package static let accountDevices = 100
     /// How long a login may take that an application asked for anew.
     package static let pageSeconds: Int64 = 3600
     /// Password checks under way or waiting for a thread; more are 503. Two threads are through with

@@ -9,6 +9,8 @@ package enum Metadata {
         json.set("token_endpoint", issuer.text + "/token")
         json.set("revocation_endpoint", issuer.text + "/revoke")
         json.set("introspection_endpoint", issuer.text + "/introspect")
+        json.set("userinfo_endpoint", issuer.text + "/userinfo")
+        json.set("jwks_uri", issuer.text + "/jwks.json")
         json.set("end_session_endpoint", issuer.text + "/logout")
         json.set("response_types_supported", ["code"])
         json.set(
@@ -21,6 +23,18 @@ package enum Metadata {
         json.set("token_endpoint_auth_methods_supported", methods + ["none"])
         json.set("revocation_endpoint_auth_methods_supported", methods + ["none"])
         json.set("introspection_endpoint_auth_methods_supported", methods)
+        // What OpenID Connect Discovery §3 adds.
+        json.set("subject_types_supported", ["public"])
+        json.set(
+            "id_token_signing_alg_values_supported", SigningAlgorithm.allCases.map(\.rawValue))
+        json.set("scopes_supported", ["openid", "profile", "email", "offline_access"])
+        json.set(
+            "claims_supported",
+            UserInfo.claims + [
+                "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid",
+            ])
+        json.set("acr_values_supported", [IDToken.passwordLevel])
+        json.set("prompt_values_supported", AuthorizationRequest.Prompt.allCases.map(\.rawValue))
         return json.encoded
     }
 }

@@ -1,7 +1,7 @@
 /// A refusal that the protocol knows: its code, what the caller may read, and what only the log says.
 package struct OAuthError: Error, Equatable, Sendable {
-    /// Error codes, from RFC 6749 §4.1.2.1 and §5.2, RFC 7009 §2.2.1, RFC 8707 §2 and OpenID Connect
-    /// Core §3.1.2.6.
+    /// Error codes, from RFC 6749 §4.1.2.1 and §5.2, RFC 6750 §3.1, RFC 7009 §2.2.1, RFC 8707 §2
+    /// and OpenID Connect Core §3.1.2.6.
     package enum Code: String, Sendable, CaseIterable {
         case invalidRequest = "invalid_request"
         case invalidClient = "invalid_client"
@@ -16,6 +16,8 @@ package struct OAuthError: Error, Equatable, Sendable {
         case consentRequired = "consent_required"
         case requestNotSupported = "request_not_supported"
         case requestURINotSupported = "request_uri_not_supported"
+        case invalidToken = "invalid_token"
+        case insufficientScope = "insufficient_scope"
         case tooManyRequests = "too_many_requests"
     }
 

@@ -9,10 +9,13 @@ package struct SessionState: Sendable, Equatable {
     package let idleExpiresAt: UnixTime
     package let expiresAt: UnixTime
     package let isRevoked: Bool
+    /// How the person proved who it is (RFC 8176).
+    package let amr: [String]
 
     package init(
         id: Identifier, user: Identifier, userEpoch: Int64, authenticatedAt: UnixTime,
-        lastSeenAt: UnixTime, idleExpiresAt: UnixTime, expiresAt: UnixTime, isRevoked: Bool
+        lastSeenAt: UnixTime, idleExpiresAt: UnixTime, expiresAt: UnixTime, isRevoked: Bool,
+        amr: [String] = ["pwd"]
     ) {
         self.id = id
         self.user = user
@@ -22,6 +25,7 @@ package struct SessionState: Sendable, Equatable {
         self.idleExpiresAt = idleExpiresAt
         self.expiresAt = expiresAt
         self.isRevoked = isRevoked
+        self.amr = amr
     }
 
     /// Whether a use is to be written down: at most once in a tenth of the idle time.

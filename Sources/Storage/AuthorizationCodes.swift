@@ -72,6 +72,7 @@ enum AuthorizationCodes {
             let redirectURI: String? = try cells.next()
             let isRedirectURISent: Bool? = try cells.next()
             let challenge: [UInt8]? = try cells.next()
+            let nonce: String? = try cells.next()
             let expiresAt: PostgresTime? = try cells.next()
             let redeemedAt: PostgresTime? = try cells.next()
             let grant: PostgresUUID? = try cells.next()
@@ -94,7 +95,7 @@ enum AuthorizationCodes {
                         userEpoch: userEpoch, session: Identifier(sessionRow),
                         scope: Scope(stored: scope), audience: audience,
                         redirectURI: redirectURI, isRedirectURISent: isRedirectURISent,
-                        challenge: CodeChallenge(hash: challenge),
+                        challenge: CodeChallenge(hash: challenge), nonce: nonce,
                         expiresAt: UnixTime(expiresAt), redemption: redemption)
                 } else { nil }
         }
@@ -105,7 +106,8 @@ enum AuthorizationCodes {
         """
         WITH \(Primary.expression)
         SELECT \(Primary.columns), a.client, a.client_epoch, a.user_epoch, a.session, a.scope,
-               a.audiences, a.redirect_uri, a.redirect_uri_sent, a.code_challenge, a.expires_at,
+               a.audiences, a.redirect_uri, a.redirect_uri_sent, a.code_challenge, a.nonce,
+               a.expires_at,
                a.redeemed_at, a.grant_id,
                secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL,
                \(States.clientColumns), \(States.sessionColumns), \(States.userColumns)

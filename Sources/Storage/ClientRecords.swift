@@ -55,6 +55,7 @@ enum ClientRecords {
             let isFirstParty: Bool? = try cells.next()
             let rotates: Bool? = try cells.next()
             let retryWindowSeconds: Int32? = try cells.next()
+            let idTokenAlgorithm: String? = try cells.next()
             let hasPreviousSecret: Bool? = try cells.next()
             let epoch: Int64? = try cells.next()
             let disabledAt: PostgresTime? = try cells.next()
@@ -69,7 +70,8 @@ enum ClientRecords {
                 let createdAt, let updatedAt,
                 let method = method.flatMap(Client.AuthenticationMethod.init),
                 let introspects = introspects.flatMap(Client.Introspects.init),
-                let revokes = revokes.flatMap(Client.Revokes.init)
+                let revokes = revokes.flatMap(Client.Revokes.init),
+                let idTokenAlgorithm = idTokenAlgorithm.flatMap(SigningAlgorithm.init)
             else {
                 record = nil
                 return
@@ -83,7 +85,8 @@ enum ClientRecords {
                     backchannelLogoutURI: backchannelLogoutURI, scope: Scope(stored: scope),
                     audiences: audiences, introspects: introspects, revokes: revokes,
                     isFirstParty: isFirstParty, rotates: rotates,
-                    retryWindowSeconds: retryWindowSeconds),
+                    retryWindowSeconds: retryWindowSeconds,
+                    idTokenAlgorithm: idTokenAlgorithm),
                 hasPreviousSecret: hasPreviousSecret, epoch: epoch, disabledAt: disabledAt,
                 endedAt: endedAt, endedReason: endedReason, endedBy: endedBy,
                 createdAt: createdAt, updatedAt: updatedAt)
@@ -102,7 +105,7 @@ enum ClientRecords {
     private static let columns = """
         c.id, c.client_id, c.name, c.auth_method, c.grant_types, c.redirect_uris,
         c.post_logout_redirect_uris, c.backchannel_logout_uri, c.scope, c.audiences,
-        c.introspects, c.revokes, c.first_party, c.rotation, c.retry_window_seconds,
+        c.introspects, c.revokes, c.first_party, c.rotation, c.retry_window_seconds, c.id_token_alg,
         c.previous_secret_hash IS NOT NULL, c.epoch, c.disabled_at, c.ended_at,
         c.ended_reason, c.ended_by, c.created_at, c.updated_at
         """
@@ -133,7 +136,7 @@ enum ClientRecords {
     /// A new client; no row is inserted where the id is taken by another.
     static let create = Statement<
         Proven<FoundRow>, PostgresUUID, String, String, String, [UInt8]?, [String], [String],
-        [String], String?, [String], [String], String, String, Bool, Bool, Int32
+        [String], String?, [String], [String], String, String, Bool, Bool, Int32, String
     >(
         "client_records_create",
         """
@@ -142,8 +145,8 @@ enum ClientRecords {
             INSERT INTO clients (
                 id, client_id, name, auth_method, secret_hash, grant_types, redirect_uris,
                 post_logout_redirect_uris, backchannel_logout_uri, scope, audiences, introspects,
-                revokes, first_party, rotation, retry_window_seconds)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                revokes, first_party, rotation, retry_window_seconds, id_token_alg)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
             -- Done again after a lost reply, it finds its own row.
             ON CONFLICT (client_id) DO UPDATE SET id = clients.id WHERE clients.id = $1
             RETURNING id)
@@ -154,7 +157,8 @@ enum ClientRecords {
     /// secret, and a confidential one keeps its.
     static let update = Statement<
         Proven<FoundRow>, String, String, String, PostgresTime, String, String, [UInt8]?,
-        [String], [String], [String], String?, [String], [String], String, String, Bool, Bool, Int32
+        [String], [String], [String], String?, [String], [String], String, String, Bool, Bool,
+        Int32, String
     >(
         "client_records_update",
         """
@@ -167,7 +171,8 @@ enum ClientRecords {
                                             ELSE previous_secret_hash END,
                 grant_types = $8, redirect_uris = $9, post_logout_redirect_uris = $10,
                 backchannel_logout_uri = $11, scope = $12, audiences = $13, introspects = $14,
-                revokes = $15, first_party = $16, rotation = $17, retry_window_seconds = $18
+                revokes = $15, first_party = $16, rotation = $17, retry_window_seconds = $18,
+                id_token_alg = $19
             FROM cause
             WHERE client_id = $1 AND updated_at = $4 AND \(isStated)
             RETURNING id)
@@ -271,7 +276,8 @@ extension Store {
             ClientRecords.create, id.uuid, clientID, r.name, r.method.rawValue, secretHash,
             r.grantTypes.map(\.rawValue), r.redirectURIs, r.postLogoutRedirectURIs,
             r.backchannelLogoutURI, r.scope.tokens, r.audiences, r.introspects.rawValue,
-            r.revokes.rawValue, r.isFirstParty, r.rotates, r.retryWindowSeconds)
+            r.revokes.rawValue, r.isFirstParty, r.rotates, r.retryWindowSeconds,
+            r.idTokenAlgorithm.rawValue)
         guard rows.first?.row.isFound == true else {
             throw .conflict("a client '\(clientID)' exists already")
         }
@@ -287,7 +293,7 @@ extension Store {
             r.name, r.method.rawValue, change.secretHash, r.grantTypes.map(\.rawValue),
             r.redirectURIs, r.postLogoutRedirectURIs, r.backchannelLogoutURI, r.scope.tokens,
             r.audiences, r.introspects.rawValue, r.revokes.rawValue, r.isFirstParty, r.rotates,
-            r.retryWindowSeconds)
+            r.retryWindowSeconds, r.idTokenAlgorithm.rawValue)
         guard let first = rows.first, first.row.isFound else {
             _ = try await clientRecord(change.clientID)
             throw .conflict("the client '\(change.clientID)' was changed meanwhile; try again")

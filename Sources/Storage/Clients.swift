@@ -33,6 +33,7 @@ enum Clients {
             let isFirstParty: Bool? = try cells.next()
             let rotates: Bool? = try cells.next()
             let retryWindowSeconds: Int32? = try cells.next()
+            let idTokenAlgorithm: String? = try cells.next()
             let epoch: Int64? = try cells.next()
             let isDisabled: Bool? = try cells.next()
             guard let id, let clientID, let name, let grantTypes, let redirectURIs,
@@ -40,7 +41,8 @@ enum Clients {
                 let rotates, let retryWindowSeconds, let epoch, let isDisabled,
                 let method = method.flatMap(Client.AuthenticationMethod.init),
                 let introspects = introspects.flatMap(Client.Introspects.init),
-                let revokes = revokes.flatMap(Client.Revokes.init)
+                let revokes = revokes.flatMap(Client.Revokes.init),
+                let idTokenAlgorithm = idTokenAlgorithm.flatMap(SigningAlgorithm.init)
             else {
                 client = nil
                 return
@@ -52,7 +54,8 @@ enum Clients {
                 redirectURIs: redirectURIs, postLogoutRedirectURIs: postLogoutRedirectURIs,
                 scope: Scope(stored: scope), audiences: audiences, introspects: introspects,
                 revokes: revokes, isFirstParty: isFirstParty, rotates: rotates,
-                retryWindowSeconds: retryWindowSeconds, epoch: epoch, isDisabled: isDisabled)
+                retryWindowSeconds: retryWindowSeconds, idTokenAlgorithm: idTokenAlgorithm,
+                epoch: epoch, isDisabled: isDisabled)
         }
     }
 
@@ -67,7 +70,8 @@ enum Clients {
                clients.secret_hash, clients.previous_secret_hash, clients.grant_types,
                clients.redirect_uris, clients.post_logout_redirect_uris, clients.scope,
                clients.audiences, clients.introspects, clients.revokes, clients.first_party,
-               clients.rotation, clients.retry_window_seconds, clients.epoch,
+               clients.rotation, clients.retry_window_seconds, clients.id_token_alg,
+               clients.epoch,
                clients.disabled_at IS NOT NULL
         FROM primary_state
         CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS asked (client_id, position)

@@ -15,6 +15,8 @@ package enum Migrations {
         migration(8, "0008_grants", PackageResources._008_grants_sql),
         migration(
             9, "0009_authorization_codes", PackageResources._009_authorization_codes_sql),
+        migration(10, "0010_account", PackageResources._010_account_sql),
+        migration(11, "0011_signing_keys", PackageResources._011_signing_keys_sql),
     ]
 
     private static func migration(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

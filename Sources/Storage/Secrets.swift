@@ -94,7 +94,16 @@ enum Secrets {
                 retired_reason = $2, retired_by = $3, retirements = retirements + 1
             WHERE key_id = $1
               AND EXISTS (SELECT FROM locked WHERE locked.key_id <> $1 AND locked.retired_at IS NULL)
-            RETURNING key_id)
+              -- No signing key may be lost with it.
+              AND NOT EXISTS (
+                  SELECT FROM signing_keys AS k
+                  WHERE k.withdrawn_at IS NULL AND NOT EXISTS (
+                      SELECT FROM signing_key_copies AS c JOIN locked USING (key_id)
+                      WHERE c.kid = k.kid AND c.key_id <> $1 AND locked.retired_at IS NULL))
+            RETURNING key_id),
+        forgotten AS (
+            DELETE FROM signing_key_copies AS c USING changed WHERE c.key_id = changed.key_id
+            RETURNING c.key_id)
         SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
         """)
 }
@@ -161,8 +170,9 @@ extension Store {
         let rows = try await proven(Secrets.retire, Int16(keyID), cause.reason, cause.actor)
         guard let first = rows.first, first.row.isFound else {
             throw .conflict(
-                "secret \(keyID) is the only one that is not retired: start the nodes with a new "
-                    + "one in front of it first ('doornail secret' prints one)")
+                "secret \(keyID) is the only one that is not retired, or the only one that a signing "
+                    + "key is kept under: start the nodes with a new one in front of it first "
+                    + "('doornail secret' prints one)")
         }
         return first.primary.time
     }

@@ -11,7 +11,7 @@ enum States {
     /// Of `sessions AS s`.
     static let sessionColumns = """
         s.id, s.user_id, s.user_epoch, s.authenticated_at, s.last_seen_at, s.idle_expires_at,
-        s.expires_at, s.revoked_at IS NOT NULL
+        s.expires_at, s.revoked_at IS NOT NULL, s.amr
         """
     /// Of `grants AS g`.
     static let grantColumns = """
@@ -63,15 +63,16 @@ enum States {
             let idleExpiresAt: PostgresTime? = try cells.next()
             let expiresAt: PostgresTime? = try cells.next()
             let isRevoked: Bool? = try cells.next()
+            let amr: [String]? = try cells.next()
             state =
                 if let id, let user, let userEpoch, let authenticatedAt, let lastSeenAt,
-                    let idleExpiresAt, let expiresAt, let isRevoked
+                    let idleExpiresAt, let expiresAt, let isRevoked, let amr
                 {
                     SessionState(
                         id: Identifier(id), user: Identifier(user), userEpoch: userEpoch,
                         authenticatedAt: UnixTime(authenticatedAt),
                         lastSeenAt: UnixTime(lastSeenAt), idleExpiresAt: UnixTime(idleExpiresAt),
-                        expiresAt: UnixTime(expiresAt), isRevoked: isRevoked)
+                        expiresAt: UnixTime(expiresAt), isRevoked: isRevoked, amr: amr)
                 } else { nil }
         }
     }

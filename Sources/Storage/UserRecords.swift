@@ -209,13 +209,13 @@ extension Store {
     /// Ends every login of a user, perhaps with another password, or disabling the user.
     package func endUser(
         _ user: UserReference, disabling: Bool = false, password: PasswordHash? = nil,
-        because cause: Cause
+        because cause: Cause, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> UnixTime {
         try requireFound(
             user,
             await proven(
                 UserRecords.end, user.id?.uuid, user.key, cause.reason, cause.actor, disabling,
-                password?.text))
+                password?.text, deadline: deadline))
     }
 
     package func enableUser(

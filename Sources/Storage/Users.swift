@@ -51,6 +51,32 @@ enum Users {
         }
     }
 
+    struct ProfileRow: PostgresRow {
+        let profile: UserProfile?
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            let username: String? = try cells.next()
+            let name: String? = try cells.next()
+            let email: String? = try cells.next()
+            let isEmailVerified: Bool? = try cells.next()
+            let updatedAt: PostgresTime? = try cells.next()
+            profile =
+                if let username, let isEmailVerified, let updatedAt {
+                    UserProfile(
+                        username: username, name: name, email: email,
+                        isEmailVerified: isEmailVerified, updatedAt: UnixTime(updatedAt))
+                } else { nil }
+        }
+    }
+
+    static let profile = Statement<Proven<ProfileRow>, PostgresUUID>(
+        "users_profile",
+        """
+        WITH \(Primary.expression)
+        SELECT \(Primary.columns), u.username, u.name, u.email, u.email_verified, u.updated_at
+        FROM primary_state LEFT JOIN users AS u ON u.id = $1
+        """)
+
     static let find = Statement<Proven<FoundRow>, String>(
         "users_find",
         """
@@ -61,6 +87,13 @@ enum Users {
 }
 
 extension Store {
+    /// What is known of a person; nil where there is none of that id.
+    package func profile(
+        of user: Identifier, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> UserProfile? {
+        try await proven(Users.profile, user.uuid, deadline: deadline).first?.row.profile
+    }
+
     /// Reads a user by name, and the one spelling of the name, whether there is such a user or not.
     package func user(
         _ username: Username, by deadline: ContinuousClock.Instant = Store.deadline

@@ -9,10 +9,14 @@ package enum Route: String, CaseIterable, Sendable {
     case login = "/login"
     case consent = "/consent"
     case logout = "/logout"
+    case account = "/account"
     case token = "/token"
     case revoke = "/revoke"
     case introspect = "/introspect"
+    case userInfo = "/userinfo"
+    case keys = "/jwks.json"
     case metadata = "/.well-known/oauth-authorization-server"
+    case openIDConfiguration = "/.well-known/openid-configuration"
     case live = "/health/live"
     case ready = "/health/ready"
 
@@ -20,25 +24,28 @@ package enum Route: String, CaseIterable, Sendable {
         switch self {
         // No HEAD where GET may hand out a code.
         case .authorize, .consent: [.get, .post]
-        case .login, .logout: [.get, .head, .post]
+        case .login, .logout, .account: [.get, .head, .post]
         case .token, .revoke, .introspect: [.post]
-        case .metadata, .live, .ready: [.get, .head]
+        case .userInfo: [.get, .post]
+        case .metadata, .openIDConfiguration, .keys, .live, .ready: [.get, .head]
         }
     }
 
     /// Whether pages of any origin may call it, without credentials (RFC 7009 §2.3).
     package var allowsAnyOrigin: Bool {
         switch self {
-        case .token, .revoke, .metadata: true
-        case .introspect, .live, .ready, .authorize, .login, .consent, .logout: false
+        case .token, .revoke, .metadata, .openIDConfiguration, .userInfo, .keys: true
+        case .introspect, .live, .ready, .authorize, .login, .consent, .logout, .account: false
         }
     }
 
     /// Whether people see its answers, errors too.
     package var isPage: Bool {
         switch self {
-        case .authorize, .login, .consent, .logout: true
-        case .token, .revoke, .introspect, .metadata, .live, .ready: false
+        case .authorize, .login, .consent, .logout, .account: true
+        case .token, .revoke, .introspect, .metadata, .openIDConfiguration, .userInfo, .keys,
+            .live, .ready:
+            false
         }
     }
 
@@ -46,8 +53,10 @@ package enum Route: String, CaseIterable, Sendable {
     /// with the well-known part before the path (RFC 8414 §3.1).
     package func path(for issuer: String) -> String {
         switch self {
-        case .token, .revoke, .introspect, .authorize, .login, .consent, .logout:
+        case .token, .revoke, .introspect, .authorize, .login, .consent, .logout, .account:
             issuer + rawValue
+        // OpenID Connect Discovery §4 appends where RFC 8414 inserts.
+        case .openIDConfiguration, .userInfo, .keys: issuer + rawValue
         case .metadata: rawValue + issuer
         case .live, .ready: rawValue
         }
@@ -87,11 +96,16 @@ package enum Route: String, CaseIterable, Sendable {
                 case .consent:
                     router.on(path, method: method, use: ConsentEndpoint(services).answer)
                 case .logout: router.on(path, method: method, use: LogoutEndpoint(services).answer)
+                case .account:
+                    router.on(path, method: method, use: AccountEndpoint(services).answer)
                 case .token: router.on(path, method: method, use: TokenEndpoint(services).answer)
                 case .revoke: router.on(path, method: method, use: RevokeEndpoint(services).answer)
                 case .introspect:
                     router.on(path, method: method, use: IntrospectEndpoint(services).answer)
-                case .metadata:
+                case .userInfo:
+                    router.on(path, method: method, use: UserInfoEndpoint(services).answer)
+                case .keys: router.on(path, method: method, use: KeysEndpoint(services).answer)
+                case .metadata, .openIDConfiguration:
                     router.on(path, method: method, use: MetadataEndpoint(services).answer)
                 case .live: router.on(path, method: method, use: HealthEndpoint.live)
                 case .ready: router.on(path, method: method, use: HealthEndpoint(services).ready)

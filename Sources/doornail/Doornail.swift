@@ -25,7 +25,7 @@ struct Doornail: AsyncParsableCommand {
         subcommands: [
             DevCommand.self, ServeCommand.self, MigrateCommand.self, CheckCommand.self,
             SecretCommand.self, ClientCommand.self, UserCommand.self, SessionCommand.self,
-            RevokeCommand.self, IntrospectCommand.self, RestoredCommand.self,
+            RevokeCommand.self, IntrospectCommand.self, KeyCommand.self, RestoredCommand.self,
         ])
 }
 

@@ -43,6 +43,9 @@ COMMANDS = [
     ("revoke", "user"),
     ("revoke", "client"),
     ("introspect",),
+    ("key",),
+    ("key", "list"),
+    ("key", "rotate"),
     ("restored",),
 ]
 

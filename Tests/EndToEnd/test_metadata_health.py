@@ -20,6 +20,8 @@ def expected_metadata(issuer):
         "token_endpoint": issuer + "/token",
         "revocation_endpoint": issuer + "/revoke",
         "introspection_endpoint": issuer + "/introspect",
+        "userinfo_endpoint": issuer + "/userinfo",
+        "jwks_uri": issuer + "/jwks.json",
         "end_session_endpoint": issuer + "/logout",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -29,6 +31,15 @@ def expected_metadata(issuer):
         "token_endpoint_auth_methods_supported": [*methods, "none"],
         "revocation_endpoint_auth_methods_supported": [*methods, "none"],
         "introspection_endpoint_auth_methods_supported": methods,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+        "claims_supported": [
+            *("sub", "preferred_username", "name", "updated_at", "email", "email_verified"),
+            *("iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"),
+        ],
+        "acr_values_supported": ["1"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
     }
 
 
@@ -117,7 +128,6 @@ def test_issuer_with_a_path(doornail, client, api, slash):
         ("GET", "/health"),
         ("GET", "/health/live/x"),
         ("GET", WELL_KNOWN + "/x"),
-        ("GET", "/.well-known/openid-configuration"),
         ("POST", "/token/x"),
         ("POST", "/Token"),
         ("GET", "/.well-known/../metrics"),

@@ -256,6 +256,8 @@ import Testing
                 + #""token_endpoint":"https://a.example/t/token","#
                 + #""revocation_endpoint":"https://a.example/t/revoke","#
                 + #""introspection_endpoint":"https://a.example/t/introspect","#
+                + #""userinfo_endpoint":"https://a.example/t/userinfo","#
+                + #""jwks_uri":"https://a.example/t/jwks.json","#
                 + #""end_session_endpoint":"https://a.example/t/logout","#
                 + #""response_types_supported":["code"],"#
                 + #""response_modes_supported":["query","form_post"],"#
@@ -265,7 +267,14 @@ import Testing
                 + #""client_credentials"],"#
                 + #""token_endpoint_auth_methods_supported":[\#(methods),"none"],"#
                 + #""revocation_endpoint_auth_methods_supported":[\#(methods),"none"],"#
-                + #""introspection_endpoint_auth_methods_supported":[\#(methods)]}"#
+                + #""introspection_endpoint_auth_methods_supported":[\#(methods)],"#
+                + #""subject_types_supported":["public"],"#
+                + #""id_token_signing_alg_values_supported":["RS256","ES256"],"#
+                + #""scopes_supported":["openid","profile","email","offline_access"],"#
+                + #""claims_supported":["sub","preferred_username","name","updated_at","email","#
+                + #""email_verified","iss","aud","exp","iat","auth_time","nonce","acr","amr","#
+                + #""sid"],"acr_values_supported":["1"],"#
+                + #""prompt_values_supported":["none","login","consent","select_account"]}"#
         )
     }
 }

@@ -35,7 +35,19 @@ import Web
                 username: text, scopes: [ScopeText("openid"), ScopeText(text)], isOffline: true,
                 switchAccountURL: text, formTargets: [text]),
             SignedInPage(
-                username: text, name: text, logoutURL: text, switchAccountURL: text),
+                username: text, name: text, accountURL: text, logoutURL: text,
+                switchAccountURL: text),
+            AccountPage(
+                action: text, hidden: fields, username: text, name: text, notice: text,
+                alert: text, thisDevice: device(text), devices: [device(text), device(text)],
+                moreDevices: 2,
+                apps: [
+                    AppText(
+                        id: text, name: text, used: TimeText(ago: text, exact: text),
+                        begun: TimeText(ago: text, exact: text),
+                        scopes: [ScopeText("openid"), ScopeText(text)])
+                ],
+                precision: text),
             LogoutPage(
                 action: text, hidden: fields, username: text, clientName: text, formTargets: [text]
             ),
@@ -48,6 +60,12 @@ import Web
         ]
     }
 
+    private static func device(_ text: String) -> DeviceText {
+        DeviceText(
+            id: text, userAgent: text, address: text, used: TimeText(ago: text, exact: text),
+            begun: TimeText(ago: text, exact: text), apps: [text, text])
+    }
+
     /// The pages with as little in them as they may have.
     private static let barePages: [any Page] = [
         LoginPage(action: "/login", hidden: []),
@@ -56,7 +74,14 @@ import Web
             redirectHost: "app.example", username: "ada", scopes: [], isOffline: false,
             switchAccountURL: "/login", formTargets: []),
         SignedInPage(
-            username: "ada", name: nil, logoutURL: "/logout", switchAccountURL: "/login"),
+            username: "ada", name: nil, accountURL: "/account", logoutURL: "/logout",
+            switchAccountURL: "/login"),
+        AccountPage(
+            action: "/account", hidden: [], username: "ada", name: nil,
+            thisDevice: DeviceText(
+                id: "1", userAgent: nil, address: nil, used: TimeText(ago: "now", exact: "now"),
+                begun: TimeText(ago: "now", exact: "now"), apps: []),
+            devices: [], apps: [], precision: "a minute"),
         LogoutPage(action: "/logout", hidden: [], username: "ada"),
         LoggedOutPage(),
         NotLoggedInPage(),

@@ -15,6 +15,8 @@ package struct AuthorizationCodeGrant: Sendable {
         package let audience: [String]?
         /// When the login is over at the latest, and its tokens with it; nil where they outlive it.
         package let loginExpiresAt: UnixTime?
+        /// The login itself, for an ID token.
+        package let session: SessionState
     }
 
     /// Decides for a client that has authenticated, or is public and named itself.
@@ -53,10 +55,13 @@ package struct AuthorizationCodeGrant: Sendable {
                     ending: isReplay ? redemption.grant : nil)
             }
             if let cause = Liveness.deathOfCode(row, in: state) { throw refusal(cause.rawValue) }
+            guard let session = state.session else {
+                throw refusal(Liveness.CauseOfDeath.sessionMissing.rawValue)
+            }
             return .redeem(
                 Redemption(
                     code: code, state: row, audience: audience,
-                    loginExpiresAt: row.isOffline ? nil : state.session?.expiresAt))
+                    loginExpiresAt: row.isOffline ? nil : session.expiresAt, session: session))
         } catch {
             return .reject(error, ending: nil)
         }

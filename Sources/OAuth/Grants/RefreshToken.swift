@@ -45,7 +45,8 @@ package struct RefreshTokenGrant: Sendable, Equatable {
                 throw refusal(Liveness.CauseOfDeath.secretRetired.rawValue)
             }
             if let cause = Liveness.deathOfGrant(in: state) { throw refusal(cause.rawValue) }
-            if state.readAt >= grant.idleExpiresAt {
+            // Surely, in whole seconds; the row's own times decide the rest.
+            if state.readAt > grant.idleExpiresAt {
                 throw refusal(Liveness.CauseOfDeath.grantIdle.rawValue)
             }
             return .rotate(

@@ -13,8 +13,12 @@ package struct ServerSecret: Sendable, CustomStringConvertible {
         case form = "doornail/1/form"
         /// A request to log in that is under way.
         case loginTicket = "doornail/1/login-ticket"
+        /// Encrypts the private parts of signing keys.
+        case signingKey = "doornail/1/signing-key"
         /// What a page may say that it has ended.
         case logoutTicket = "doornail/1/logout-ticket"
+        /// What the account page may say that it has ended.
+        case accountTicket = "doornail/1/account-ticket"
         /// The cookie of a browser that once logged in to an account.
         case device = "doornail/1/device"
         /// The counters of failed logins, so that the database has no names in them.

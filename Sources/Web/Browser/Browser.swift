@@ -103,7 +103,17 @@ struct Browser: Sendable {
         return Device(id: id, user: user, epoch: Int64(bitPattern: epoch))
     }
 
-    func cookie(for device: Device) throws(StoreError) -> HTTPField {
+    /// The cookie of a browser in which the account's password was right, for the epoch from then
+    /// on. A browser that the account knows already keeps its counter.
+    func deviceCookie(
+        of user: Identifier, epoch: Int64
+    ) throws(StoreError) -> HTTPField {
+        var random = SystemRandomNumberGenerator()
+        let known = try device()
+        let device = Device(
+            id: known.flatMap { $0.user == user ? $0.id : nil }
+                ?? Identifier(milliseconds: 0, using: &random),
+            user: user, epoch: epoch)
         var writer = PayloadWriter()
         writer.append(device.id)
         writer.append(device.user)

@@ -32,9 +32,14 @@ enum BrowserCookie: String, Sendable {
         return HTTPField(name: .setCookie, value: text)
     }
 
-    /// Takes the cookie back.
-    func clear(isSecure: Bool) -> HTTPField {
-        set(Redacted(""), isSecure: isSecure, maxAgeSeconds: 0)
+    /// Takes the session's cookie back, and with it the pages that the browser keeps for its back
+    /// button whatever `no-store` says (Clear Site Data §3.1).
+    static func ended(isSecure: Bool) -> [HTTPField] {
+        var fields = [session.set(Redacted(""), isSecure: isSecure, maxAgeSeconds: 0)]
+        if let name = HTTPField.Name("Clear-Site-Data") {
+            fields.append(HTTPField(name: name, value: #""cache""#))
+        }
+        return fields
     }
 }
 

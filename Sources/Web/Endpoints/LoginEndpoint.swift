@@ -31,15 +31,18 @@ struct LoginEndpoint: Sendable {
         } else if form["prompt"] == nil {
             let login = try await browser.login()
             if let user = login.user {
+                if Self.leadsToAccount(form) {
+                    return browser.redirect(to: browser.path(.account))
+                }
                 return browser.page(
                     SignedInPage(
                         username: user.user.username, name: login.name,
-                        logoutURL: browser.path(.logout),
+                        accountURL: browser.path(.account), logoutURL: browser.path(.logout),
                         switchAccountURL: browser.path(.login, [("prompt", "login")])))
             }
         }
         var hidden = [Field("form_token", try browser.formToken(for: .login))]
-        if let text = form["continue"] { hidden.append(Field("continue", text)) }
+        hidden += Self.onward(form).map { Field($0.0, $0.1) }
         return browser.page(
             LoginPage(
                 action: browser.path(.login), hidden: hidden,
@@ -55,76 +58,35 @@ struct LoginEndpoint: Sendable {
     ) async throws -> Response {
         let onward = try form["continue"].map(AuthorizationFlow.query(continuing:))
         // What was typed stays out of URLs: people type passwords into the wrong field.
-        let again = form["continue"].map { [("continue", $0)] } ?? []
+        let again = Self.onward(form)
         guard try browser.isOurs(form, of: .login) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.login, again))
         }
-        guard let user = try await verified(form, browser, context) else {
+        let attempt = PasswordAttempt(
+            username: form["username"] ?? "", password: Redacted(form["password"] ?? ""))
+        guard let user = try await attempt.verified(browser, context, services) else {
             context.log.outcome = "wrong_password"
-            Self.count("refused")
             return browser.redirect(to: browser.path(.login, again + [("failed", "1")]))
         }
         let cookies = try await begin(user, browser, context)
         context.log.outcome = "logged_in"
-        Self.count("logged_in")
+        Counter(label: "doornail_logins_total", dimensions: [("outcome", "logged_in")]).increment()
         return browser.redirect(
-            to: onward.map { browser.path(.authorize) + "?" + $0 } ?? browser.path(.login),
+            to: onward.map { browser.path(.authorize) + "?" + $0 }
+                ?? browser.path(Self.leadsToAccount(form) ? .account : .login),
             cookies: cookies)
     }
 
-    private static func count(_ outcome: String) {
-        Counter(label: "doornail_logins_total", dimensions: [("outcome", outcome)]).increment()
+    /// What the form keeps of where the login leads: to an app, or by a fixed word to `/account`.
+    /// No address is ever taken from a parameter.
+    private static func onward(_ form: Form) -> [(String, String)] {
+        if let text = form["continue"] { return [("continue", text)] }
+        return leadsToAccount(form) ? [("to", "account")] : []
     }
 
-    /// The person whose password was right; nil where it was wrong.
-    ///
-    /// An attempt is counted before the password is examined, so that many at once do not slip
-    /// through, and taken back if it was right.
-    private func verified(
-        _ form: Form, _ browser: Browser, _ context: DoornailContext
-    ) async throws -> VerifiedUser? {
-        let typed = form["username"] ?? ""
-        var user: UserRead?
-        var name = typed
-        if let username = Username(typed) {
-            (user, name) = try await services.store.user(username, by: context.deadline)
-        }
-        let device = try browser.device()
-        let isKnown = user != nil && device?.user == user?.id && device?.epoch == user?.epoch
-        let throttles = try throttles(for: name, isKnown ? device : nil, context)
-        for throttle in throttles {
-            if let refusal = try await services.store.countFailure(throttle, by: context.deadline) {
-                Self.count("throttled")
-                throw refusal
-            }
-        }
-        let verified: VerifiedUser?
-        do {
-            verified = try await services.passwords.verify(
-                user, password: Redacted(form["password"] ?? ""), isKnown: isKnown,
-                by: context.deadline)
-        } catch {
-            // It was not examined, so it was not wrong.
-            try await services.store.takeBack(throttles, by: context.deadline)
-            throw error
-        }
-        if verified != nil {
-            try await services.store.takeBack(throttles, by: context.deadline)
-        }
-        return verified
-    }
-
-    /// What an attempt counts against. A browser that the account knows has a counter of its own,
-    /// and strangers fill the others in vain.
-    private func throttles(
-        for name: String, _ known: Browser.Device?, _ context: DoornailContext
-    ) throws(StoreError) -> [Throttle] {
-        if let known { return [.device(known.id)] }
-        return [
-            .loginAddress(network: context.clientAddress.throttleNetwork),
-            .accountName(hash: try services.node.keyedHash(name, for: .throttle)),
-        ]
+    private static func leadsToAccount(_ form: Form) -> Bool {
+        form["continue"] == nil && form["to"] == "account"
     }
 
     /// Begins the login: the same session with a new secret where this person was logged in here,
@@ -166,16 +128,11 @@ struct LoginEndpoint: Sendable {
         }
         guard let cookie else { return [] }
         context.log.sid = cookie.session.description
-        let known = try browser.device()
-        let device = Browser.Device(
-            id: known.flatMap { $0.user == user.id ? $0.id : nil }
-                ?? Identifier(milliseconds: 0, using: &random),
-            user: user.id, epoch: user.epoch)
         return [
             BrowserCookie.session.set(
                 cookie.text, isSecure: browser.isSecure,
                 maxAgeSeconds: services.lifetimes.session.maximumSeconds),
-            try browser.cookie(for: device),
+            try browser.deviceCookie(of: user.id, epoch: user.epoch),
         ]
     }
 }

@@ -19,11 +19,13 @@ struct LogoutEndpoint: Sendable {
         let browser = Browser(request, context, services)
         return request.method == .post
             ? try await end(Browser.form(request), browser, context)
-            : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
+            : try await show(
+                Form(parsing: (request.uri.query ?? "").utf8), mayEnd: request.method == .get,
+                browser, context)
     }
 
     private func show(
-        _ form: Form, _ browser: Browser, _ context: DoornailContext
+        _ form: Form, mayEnd: Bool, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
         let login = try await browser.login()
         switch login.verdict {
@@ -32,8 +34,21 @@ struct LogoutEndpoint: Sendable {
                 return browser.page(LoggedOutPage())
             }
             return browser.page(NotLoggedInPage())
-        case .ended: return browser.page(LoggedOutPage())
+        case .ended:
+            if let hint = try await hint(form), hint.session == browser.sessionCookie?.session,
+                let target = try await target(form, hint: hint, context)
+            {
+                return browser.redirect(
+                    to: target.location,
+                    cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+            }
+            return browser.page(LoggedOutPage())
         case .alive(let user):
+            if mayEnd, let hint = try await hint(form), hint.session == user.session.id {
+                // The app proves that it speaks for this very login: nobody is asked.
+                return try await end(
+                    user, target: target(form, hint: hint, context), browser, context)
+            }
             let target = try await target(form, context)
             let kept = Self.parameters(form).map { Field($0.0, $0.1) }
             return browser.page(
@@ -56,19 +71,42 @@ struct LogoutEndpoint: Sendable {
         let target = try await target(form, context)
         let login = try await browser.login()
         if case .alive(let user) = login.verdict {
-            _ = try await services.revoker.end(
-                .session(user.session.id),
-                because: Cause(reason: "logged out", actor: "user:\(user.user.id)"),
-                by: context.deadline)
-            context.log.outcome = "logged_out"
+            return try await end(user, target: target, browser, context)
         }
         guard login.verdict != .unknown, let session = browser.sessionCookie?.session else {
             return browser.redirect(to: browser.path(.logout))
         }
         return browser.redirect(
             to: try target?.location
-                ?? browser.path(.logout, [("ended", ticket(for: session, browser))]),
-            cookies: [BrowserCookie.session.clear(isSecure: browser.isSecure)])
+                ?? browser.loggedOut(session, services),
+            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+    }
+
+    private func end(
+        _ user: SessionUser, target: Target?, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        _ = try await services.revoker.end(
+            .session(user.session.id),
+            because: Cause(reason: "logged out", actor: "user:\(user.user.id)"),
+            by: context.deadline)
+        context.log.outcome = "logged_out"
+        return browser.redirect(
+            to: try target?.location
+                ?? browser.loggedOut(user.session.id, services),
+            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+    }
+
+    /// What an `id_token_hint` proves; expired ones serve, those of others are nothing.
+    private func hint(_ form: Form) async throws(StoreError) -> IDTokenHint? {
+        guard let text = form["id_token_hint"] else { return nil }
+        let hint = await (try services.node.signingKeys())
+            .hint(text, issuer: services.issuer.text)
+        if let clientID = form["client_id"], let hint,
+            Array(clientID.utf8) != Array(hint.clientID.utf8)
+        {
+            return nil
+        }
+        return hint
     }
 
     // MARK: Where to go after
@@ -82,9 +120,11 @@ struct LogoutEndpoint: Sendable {
     /// The registered URI of the client that is named; without one, or with any other, the browser
     /// stays here.
     private func target(
-        _ form: Form, _ context: DoornailContext
+        _ form: Form, hint: IDTokenHint? = nil, _ context: DoornailContext
     ) async throws(StoreError) -> Target? {
-        guard let clientID = form["client_id"], let uri = form["post_logout_redirect_uri"] else {
+        guard let clientID = hint?.clientID ?? form["client_id"],
+            let uri = form["post_logout_redirect_uri"]
+        else {
             return nil
         }
         let read = try await services.store.client(clientID, by: context.deadline)
@@ -103,16 +143,6 @@ struct LogoutEndpoint: Sendable {
     }
 
     // MARK: What has ended
-
-    /// Names a session to the page that follows in this browser, which looks whether it has ended.
-    private func ticket(
-        for session: Identifier, _ browser: Browser
-    ) throws(StoreError) -> String {
-        var writer = PayloadWriter()
-        writer.append(session)
-        let payload = writer.bytes + digest(browser.nonce)
-        return try services.node.seal(payload, for: .logoutTicket).value
-    }
 
     private func hasEnded(
         _ ticket: String, _ browser: Browser, _ context: DoornailContext

@@ -17,19 +17,19 @@ struct TokenEndpoint: Sendable {
         let sent = try await FormRequest(request, context, services)
         let grantType = try GrantType(parameter: sent.form.required("grant_type"))
         switch grantType {
-        case .clientCredentials: return try clientCredentials(sent)
+        case .clientCredentials: return try await clientCredentials(sent)
         case .authorizationCode: return try await authorizationCode(sent, context)
         case .refreshToken: return try await refreshToken(sent, context)
         }
     }
 
-    private func clientCredentials(_ sent: FormRequest) throws -> Response {
+    private func clientCredentials(_ sent: FormRequest) async throws -> Response {
         let grant = try ClientCredentialsGrant(sent.form, client: sent.client)
         let token = grant.token(
             for: sent.client, id: newID(sent.client.readAt),
             keyID: try services.node.signingKeyID(unretired: sent.unretiredKeyIDs),
             lifetimeSeconds: services.lifetimes.accessTokenSeconds)
-        return try answer(token, scope: grant.scope, refreshToken: nil)
+        return try await answer(token, scope: grant.scope, refreshToken: nil, login: nil)
     }
 
     // MARK: Codes
@@ -95,10 +95,13 @@ struct TokenEndpoint: Sendable {
             id: newID(now), keyID: keyID, subject: .grant(grant.id), issuedAt: now,
             expiresAt: min(expiresAt, redemption.loginExpiresAt ?? expiresAt), scope: nil,
             audience: redemption.audience)
-        return try answer(
+        return try await answer(
             token, scope: redemption.state.scope,
             refreshToken: isRefreshable
-                ? RefreshToken(grant: grant.id, generation: 1, keyID: keyID) : nil)
+                ? RefreshToken(grant: grant.id, generation: 1, keyID: keyID) : nil,
+            login: Login(
+                session: redemption.session, client: sent.client.client,
+                nonce: redemption.state.nonce))
     }
 
     // MARK: Refresh tokens
@@ -135,7 +138,8 @@ struct TokenEndpoint: Sendable {
             by: context.deadline)
         switch verdict {
         case .issue(let successor, let now):
-            return try refreshed(request, successor, keyID: keyID, at: now, in: state)
+            return try await refreshed(
+                request, successor, of: client, keyID: keyID, at: now, in: state)
         case .replay:
             try await endReplayed(request.grant.id, "refresh token replayed", context)
             throw RefreshTokenGrant.refusal("replayed")
@@ -163,9 +167,9 @@ struct TokenEndpoint: Sendable {
     }
 
     private func refreshed(
-        _ request: RefreshTokenGrant, _ successor: RefreshToken, keyID: UInt8, at now: UnixTime,
-        in state: Liveness.State
-    ) throws -> Response {
+        _ request: RefreshTokenGrant, _ successor: RefreshToken, of client: Client, keyID: UInt8,
+        at now: UnixTime, in state: Liveness.State
+    ) async throws -> Response {
         var expiresAt = min(
             now.adding(seconds: services.lifetimes.accessTokenSeconds), request.grant.expiresAt)
         if !request.grant.isOffline, let session = state.session {
@@ -175,8 +179,13 @@ struct TokenEndpoint: Sendable {
         let token = AccessToken(
             id: newID(now), keyID: keyID, subject: .grant(request.grant.id), issuedAt: now,
             expiresAt: expiresAt, scope: request.scope, audience: request.audience)
-        return try answer(
-            token, scope: request.scope ?? request.grant.scope, refreshToken: successor)
+        // A login that is over, or was made anew for offline access, vouches for nobody any more.
+        let isAlive =
+            Liveness.deathOfSession(state.session, user: state.user, at: state.readAt) == nil
+        return try await answer(
+            token, scope: request.scope ?? request.grant.scope, refreshToken: successor,
+            login: isAlive
+                ? state.session.map { Login(session: $0, client: client, nonce: nil) } : nil)
     }
 
     /// Ends a grant whose code or refresh token was replayed (RFC 9700 §4.14.2).
@@ -200,25 +209,49 @@ struct TokenEndpoint: Sendable {
         return Identifier(milliseconds: UInt64(clamping: now.seconds) &* 1000, using: &random)
     }
 
-    /// The answer of RFC 6749 §5.1.
+    /// The login that an ID token tells of, to whom, and in answer to which request.
+    private struct Login {
+        let session: SessionState
+        let client: Client
+        let nonce: String?
+    }
+
+    /// The answer of RFC 6749 §5.1; with `openid`, also an ID token.
     private func answer(
-        _ token: AccessToken, scope: Scope, refreshToken: RefreshToken?
-    ) throws(StoreError) -> Response {
+        _ token: AccessToken, scope: Scope, refreshToken: RefreshToken?, login: Login?
+    ) async throws -> Response {
         let codec = try services.node.codec()
         var json = JSONObject()
         guard let sealed = codec.seal(token) else {
-            throw .unavailable("the signing secret changed; ask again")
+            throw StoreError.unavailable("the signing secret changed; ask again")
         }
         json.set("access_token", sealed.value)
         json.set("token_type", "Bearer")
         json.set("expires_in", token.expiresAt.seconds - token.issuedAt.seconds)
         if let refreshToken {
             guard let sealed = codec.seal(refreshToken) else {
-                throw .unavailable("this node lacks the secret of the refresh token")
+                throw StoreError.unavailable("this node lacks the secret of the refresh token")
             }
             json.set("refresh_token", sealed.value)
         }
+        if scope.contains("openid"), let login {
+            json.set("id_token", try await idToken(login, with: token, sealed).value)
+        }
         if !scope.isEmpty { json.set("scope", scope.description) }
         return Answer.json(json.encoded)
+    }
+
+    private func idToken(
+        _ login: Login, with token: AccessToken, _ text: Redacted<String>
+    ) async throws -> Redacted<String> {
+        let id = IDToken(
+            issuer: services.issuer.text, subject: login.session.user,
+            clientID: login.client.clientID, issuedAt: token.issuedAt, expiresAt: token.expiresAt,
+            session: login.session, nonce: login.nonce, accessToken: text)
+        guard
+            let signed = try await services.node.signingKeys().sign(
+                id, by: login.client.idTokenAlgorithm)
+        else { throw StoreError.unavailable("this node has no key for the ID token") }
+        return signed
     }
 }

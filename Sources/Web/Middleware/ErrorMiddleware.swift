@@ -118,7 +118,8 @@ struct ErrorMiddleware: RouterMiddleware {
 
     private static func status(of error: OAuthError) -> HTTPResponse.Status {
         switch error.code {
-        case .invalidClient: .unauthorized
+        case .invalidClient, .invalidToken: .unauthorized
+        case .insufficientScope: .forbidden
         case .tooManyRequests: .tooManyRequests
         case .invalidRequest, .invalidGrant, .unauthorizedClient, .unsupportedGrantType,
             .invalidScope, .invalidTarget, .accessDenied, .unsupportedResponseType,
@@ -130,6 +131,8 @@ struct ErrorMiddleware: RouterMiddleware {
     private static func headers(for error: OAuthError) -> HTTPFields {
         switch error.code {
         case .invalidClient: [.wwwAuthenticate: #"Basic realm="doornail", charset="UTF-8""#]
+        case .invalidToken, .insufficientScope:
+            [.wwwAuthenticate: #"Bearer realm="doornail", error="\#(error.code.rawValue)""#]
         case .tooManyRequests: [.retryAfter: String(error.retryAfterSeconds ?? 1)]
         default: [:]
         }

@@ -37,12 +37,17 @@ package struct SignedInPage: Page {
     package var title: HTML { HTML("Signed in") }
     let username: HTML
     let name: HTML?
+    let accountURL: HTML
     let logoutURL: HTML
     let switchAccountURL: HTML
 
-    package init(username: String, name: String?, logoutURL: String, switchAccountURL: String) {
+    package init(
+        username: String, name: String?, accountURL: String, logoutURL: String,
+        switchAccountURL: String
+    ) {
         self.username = HTML(username)
         self.name = name.map(HTML.init(_:))
+        self.accountURL = HTML(accountURL)
         self.logoutURL = HTML(logoutURL)
         self.switchAccountURL = HTML(switchAccountURL)
     }

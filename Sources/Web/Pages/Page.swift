@@ -19,6 +19,7 @@ extension Page {
 /// The templates that this binary carries.
 package enum PageTemplate: String, Sendable, CaseIterable {
     case layout, login, consent, signedIn, logout, loggedOut, notLoggedIn, error, formPost
+    case account
 
     package var text: String {
         String(decoding: bytes, as: UTF8.self)
@@ -35,6 +36,7 @@ package enum PageTemplate: String, Sendable, CaseIterable {
         case .notLoggedIn: PackageResources.notLoggedIn_mustache
         case .error: PackageResources.error_mustache
         case .formPost: PackageResources.formPost_mustache
+        case .account: PackageResources.account_mustache
         }
     }
 }

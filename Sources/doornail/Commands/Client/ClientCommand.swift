@@ -48,6 +48,7 @@ struct ClientDocument: Encodable {
     let first_party: Bool
     let rotation: String
     let retry_window_seconds: Int
+    let id_token_alg: String
     let has_previous_secret: Bool
     let disabled: Bool
     let disabled_at: String?
@@ -75,6 +76,7 @@ struct ClientDocument: Encodable {
         first_party = registration.isFirstParty
         rotation = registration.rotates ? "on" : "off"
         retry_window_seconds = Int(registration.retryWindowSeconds)
+        id_token_alg = registration.idTokenAlgorithm.rawValue
         has_previous_secret = record.hasPreviousSecret
         disabled = record.disabledAt != nil
         disabled_at = record.disabledAt?.text

@@ -3,6 +3,7 @@ import OAuth
 
 extension Client.Introspects: ExpressibleByArgument {}
 extension Client.Revokes: ExpressibleByArgument {}
+extension SigningAlgorithm: ExpressibleByArgument {}
 
 /// What a client is registered with; `create` and `update` take the same flags.
 struct ClientOptions: ParsableArguments {
@@ -80,6 +81,11 @@ struct ClientOptions: ParsableArguments {
             "How long a lost refresh may be retried, 30s by default.", valueName: "time"))
     var retryWindow: String?
 
+    @Option(
+        name: .customLong("id-token-alg"),
+        help: "How its ID tokens are signed: RS256 (by default) or ES256.")
+    var idTokenAlgorithm: SigningAlgorithm?
+
     /// The settings that result from these flags, over those that were there before.
     func applied(to base: ClientRegistration) throws -> ClientRegistration {
         var registration = base
@@ -123,6 +129,7 @@ struct ClientOptions: ParsableArguments {
             else { throw ValidationError("--retry-window: '\(retryWindow)' is no time like 30s") }
             registration.retryWindowSeconds = seconds
         }
+        if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
         let problems = registration.problems
         guard problems.isEmpty else { throw ValidationError(problems.joined(separator: "; ")) }
         return registration

@@ -1,0 +1,149 @@
+import Dispatch
+package import Logging
+package import OAuth
+package import Storage
+import Synchronization
+
+/// The signing keys as this node holds them: it makes new ones when they are due, and copies them
+/// under new secrets.
+package final class SigningKeyring: Sendable {
+    private struct Snapshot: Sendable {
+        let set: SigningKeySet
+        /// What it was made from: as long as this is the same, so is the set.
+        let basis: [String]
+    }
+
+    private let store: Store
+    private let secrets: [ServerSecret]
+    private let logger: Logger
+    private let snapshot = Mutex<Snapshot?>(nil)
+
+    package init(store: Store, secrets: [ServerSecret], logger: Logger) {
+        self.store = store
+        self.secrets = secrets
+        self.logger = logger
+    }
+
+    /// The keys at present; unavailable until the node has read them.
+    package func current() throws(StoreError) -> SigningKeySet {
+        guard let snapshot = snapshot.withLock({ $0 }) else {
+            throw .unavailable("this node has no signing keys yet")
+        }
+        return snapshot.set
+    }
+
+    /// Reads the keys again; makes those that are due.
+    package func refresh() async throws(StoreError) {
+        let held = try await SigningKeyring.held(secrets, in: store)
+        var (records, now) = try await store.signingKeys()
+        var isChanged = false
+        for algorithm in SigningAlgorithm.allCases
+        where SigningKeyRules.isDue(algorithm, among: records.map(\.known), at: now) {
+            _ = try await SigningKeyring.add(
+                algorithm, under: held, insisting: false, in: store)
+            logger.notice("a new signing key", metadata: ["algorithm": "\(algorithm.rawValue)"])
+            isChanged = true
+        }
+        if isChanged { (records, now) = try await store.signingKeys() }
+        let keys = records.compactMap { SigningKeyring.open($0, with: held) }
+        try await copy(keys, of: records, under: held)
+        try await remember(keys, records, at: now)
+    }
+
+    /// The secrets of this process that have not been retired, by key id.
+    package static func held(
+        _ secrets: [ServerSecret], in store: Store
+    ) async throws(StoreError) -> [UInt8: ServerSecret] {
+        var held: [UInt8: ServerSecret] = [:]
+        for known in try await store.secrets().map(\.known) where !known.isRetired {
+            held[known.keyID] = secrets.first { $0.fingerprint == known.fingerprint }
+        }
+        return held
+    }
+
+    /// Makes a key and keeps it; its kid, nil where another node was quicker.
+    package static func add(
+        _ algorithm: SigningAlgorithm, under held: [UInt8: ServerSecret], insisting: Bool,
+        in store: Store
+    ) async throws(StoreError) -> String? {
+        let result = await withCheckedContinuation { continuation in
+            // Finding primes takes a core for a while, and must stop nobody else.
+            DispatchQueue.global().async {
+                continuation.resume(
+                    returning: Result {
+                        var random = SystemRandomNumberGenerator()
+                        let key = try SigningKey.generate(
+                            algorithm, kid: Identifier(milliseconds: 0, using: &random))
+                        return (key, try held.mapValues { try key.sealed(under: $0) })
+                    })
+            }
+        }
+        do {
+            let (key, copies) = try result.get()
+            return try await store.addSigningKey(key, copies: copies, insisting: insisting)
+                ? key.kid : nil
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            throw .broken("a signing key could not be made: \(error)")
+        }
+    }
+
+    private static func open(
+        _ record: SigningKeyRecord, with held: [UInt8: ServerSecret]
+    ) -> SigningKey? {
+        guard !record.known.isWithdrawn else { return nil }
+        for (keyID, sealed) in record.copies {
+            guard let secret = held[keyID] else { continue }
+            if let key = SigningKey(
+                kid: record.known.kid, algorithm: record.known.algorithm,
+                publicJWK: record.publicJWK, sealed: sealed, under: secret)
+            {
+                return key
+            }
+        }
+        return nil
+    }
+
+    /// Seals what is there under secrets that have no copy yet.
+    private func copy(
+        _ keys: [SigningKey], of records: [SigningKeyRecord], under held: [UInt8: ServerSecret]
+    ) async throws(StoreError) {
+        var copies: [(kid: String, keyID: UInt8, sealed: [UInt8])] = []
+        for key in keys {
+            let present = records.first { $0.known.kid == key.kid }?.copies ?? [:]
+            for (keyID, secret) in held where present[keyID] == nil {
+                do {
+                    copies.append((key.kid, keyID, try key.sealed(under: secret)))
+                } catch {
+                    throw .broken("a signing key could not be sealed: \(error)")
+                }
+            }
+        }
+        if !copies.isEmpty { try await store.copySigningKeys(copies) }
+    }
+
+    private func remember(
+        _ keys: [SigningKey], _ records: [SigningKeyRecord], at now: UnixTime
+    ) async throws(StoreError) {
+        let openable = Set(keys.map(\.kid))
+        let known = records.map(\.known)
+        let signers = SigningAlgorithm.allCases.compactMap { algorithm in
+            SigningKeyRules.signer(
+                algorithm, among: known.filter { openable.contains($0.kid) }, at: now)?.kid
+        }
+        let published = SigningKeyRules.published(among: known, at: now).map(\.kid)
+        let basis = signers + ["|"] + published + ["|"] + known.map(\.kid)
+        guard snapshot.withLock({ $0?.basis }) != basis else { return }
+        let jwks = Dictionary(
+            uniqueKeysWithValues: records.map { ($0.known.kid, $0.publicJWK) })
+        do {
+            let set = try await SigningKeySet(
+                signers: keys.filter { signers.contains($0.kid) },
+                published: published.compactMap { jwks[$0] }, known: records.map(\.publicJWK))
+            snapshot.withLock { $0 = Snapshot(set: set, basis: basis) }
+        } catch {
+            throw .broken("the signing keys cannot be read: \(error)")
+        }
+    }
+}

@@ -1,0 +1,257 @@
+import Cluster
+import HTTPTypes
+import Hummingbird
+import OAuth
+import Storage
+
+/// `/account`: where a person sees the own logins and apps, ends them, and changes the password.
+struct AccountEndpoint: Sendable {
+    private let services: Services
+
+    init(_ services: Services) {
+        self.services = services
+    }
+
+    @Sendable
+    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        let browser = Browser(request, context, services)
+        return request.method == .post
+            ? try await act(Browser.form(request), browser, context)
+            : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
+    }
+
+    // MARK: The page
+
+    private func show(
+        _ form: Form, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        let login = try await browser.login()
+        guard let user = login.user else { return toLogin(browser) }
+        let notice = try AccountNotice.read(form, user, browser, services.node)
+        let account = try await services.store.account(
+            of: user.user.id, ended: notice?.subject, by: context.deadline)
+        let alive = account.devices.filter { $0.death == nil }
+        guard let this = alive.first(where: { $0.session.id == user.session.id }) else {
+            return toLogin(browser)
+        }
+        let others = alive.filter { $0.session.id != user.session.id }
+        var alert: String?
+        if case .failed(let failure) = notice { alert = failure.words }
+        let now = account.readAt
+        return browser.page(
+            AccountPage(
+                action: browser.path(.account),
+                hidden: [Field("form_token", try browser.formToken(for: .account))],
+                username: user.user.username, name: login.name,
+                notice: notice.flatMap { Self.words(for: $0, in: account) }, alert: alert,
+                // What this browser says now is newer than what was noted of it.
+                thisDevice: Self.text(of: this, from: browser.origin, usedAt: now, at: now),
+                devices: others.prefix(Limits.accountDevices).map { device in
+                    Self.text(
+                        of: device,
+                        from: Origin(userAgent: device.userAgent, address: device.address),
+                        usedAt: device.session.lastSeenAt, at: now)
+                },
+                moreDevices: others.count - Limits.accountDevices,
+                apps: account.apps.filter { $0.death == nil }.map { Self.text(of: $0, at: now) },
+                precision: TimeWords.span(services.lifetimes.session.idleSeconds / 10)))
+    }
+
+    private static func text(
+        of device: AccountDevice, from origin: Origin, usedAt: UnixTime, at now: UnixTime
+    ) -> DeviceText {
+        DeviceText(
+            id: device.session.id.description, userAgent: origin.userAgent,
+            address: origin.address, used: TimeText(usedAt, at: now),
+            begun: TimeText(device.session.authenticatedAt, at: now), apps: device.apps)
+    }
+
+    private static func text(of app: GrantRecord, at now: UnixTime) -> AppText {
+        AppText(
+            id: app.id.description, name: name(of: app),
+            used: TimeText(UnixTime(app.lastUsedAt), at: now),
+            begun: TimeText(UnixTime(app.createdAt), at: now),
+            scopes: app.scope.tokens.map { ScopeText($0) })
+    }
+
+    private static func name(of app: GrantRecord) -> String {
+        app.clientName.isEmpty ? app.clientID : app.clientName
+    }
+
+    /// What was ended, said only of what is seen to be dead now, or was ended with the epoch.
+    private static func words(for notice: AccountNotice, in account: Account) -> String? {
+        let live = account.apps.filter { $0.death == nil }
+        switch notice {
+        case .session(let id):
+            guard let device = account.devices.first(where: { $0.session.id == id }),
+                device.death != nil
+            else { return nil }
+            return "\(DeviceName.words(for: device.userAgent)) was logged out. Its apps lost their "
+                + "access, on all servers."
+                + (live.isEmpty ? "" : " Apps that keep their access are listed below.")
+        case .app(let id):
+            guard let app = account.apps.first(where: { $0.id == id }), app.death != nil else {
+                return nil
+            }
+            let name = name(of: app)
+            let hasMore =
+                live.contains { $0.clientID == app.clientID }
+                || account.devices.contains { $0.death == nil && $0.apps.contains(name) }
+            return "\(name) lost this access, on all servers."
+                + (hasMore ? " It still has the other access that is listed below." : "")
+        case .others:
+            return "All other devices were logged out, and every app that kept its access lost "
+                + "it, on all servers."
+        case .password:
+            return "Your password was changed. All other devices were logged out, and every app "
+                + "that kept its access lost it, on all servers."
+        case .failed: return nil
+        }
+    }
+
+    // MARK: Its forms
+
+    private func act(
+        _ form: Form, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        guard try browser.isOurs(form, of: .account) else {
+            context.log.outcome = "foreign_form"
+            return browser.redirect(to: browser.path(.account))
+        }
+        guard let user = try await browser.login().user else { return toLogin(browser) }
+        switch form["action"] {
+        case "session": return try await endSession(form, user, browser, context)
+        case "app": return try await endApp(form, user, browser, context)
+        case "others":
+            let cookie = Self.newCookie(of: user)
+            let isEnded = try await end(
+                .others(user, cookie: cookie),
+                because: "logged out by the person, with all but one", user, context)
+            return try isEnded
+                ? kept(user, cookie, .others, browser) : answer(.failed(.overtaken), user, browser)
+        case "everywhere":
+            let person = UserReference(user.user.id.description)
+            let isEnded = try await end(
+                .user(person), because: "logged out everywhere by the person", user, context)
+            return isEnded ? try loggedOut(user, browser) : toLogin(browser)
+        case "password": return try await changePassword(form, user, browser, context)
+        default: return browser.redirect(to: browser.path(.account))
+        }
+    }
+
+    /// Ends one login of the person, this one too.
+    private func endSession(
+        _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        guard let id = form["id"].flatMap({ Identifier($0) }) else {
+            return try answer(.failed(.gone), user, browser)
+        }
+        let read = try await services.store.session(id, by: context.deadline)
+        guard read.session?.user == user.user.id,
+            Liveness.deathOfSession(read.session, user: read.user, at: read.readAt) == nil,
+            try await end(.session(id), because: "logged out by the person", user, context)
+        else { return try answer(.failed(.gone), user, browser) }
+        return id == user.session.id
+            ? try loggedOut(user, browser) : try answer(.session(id), user, browser)
+    }
+
+    /// Ends what one app was allowed to keep.
+    private func endApp(
+        _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        let account = try await services.store.account(of: user.user.id, by: context.deadline)
+        guard let id = form["id"].flatMap({ Identifier($0) }),
+            account.apps.contains(where: { $0.id == id && $0.death == nil }),
+            try await end(.grant(id), because: "ended by the person", user, context)
+        else { return try answer(.failed(.gone), user, browser) }
+        return try answer(.app(id), user, browser)
+    }
+
+    private func changePassword(
+        _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> Response {
+        let new = Redacted(form["new_password"] ?? "")
+        // By bytes: texts that look alike are different passwords.
+        guard Array(new.value.utf8) == Array((form["new_password_again"] ?? "").utf8) else {
+            return try answer(.failed(.differentPasswords), user, browser)
+        }
+        guard PasswordHash.problem(with: new) == nil else {
+            return try answer(.failed(.unfitPassword), user, browser)
+        }
+        let attempt = PasswordAttempt(
+            username: user.user.username, password: Redacted(form["current_password"] ?? ""))
+        guard let verified = try await attempt.verified(browser, context, services) else {
+            context.log.outcome = "wrong_password"
+            return try answer(.failed(.wrongPassword), user, browser)
+        }
+        let hash = try await services.passwords.hash(new, by: context.deadline)
+        let cookie = Self.newCookie(of: user)
+        // The password that was right is the one that is replaced.
+        guard verified.id == user.user.id, verified.epoch == user.session.userEpoch,
+            try await end(
+                .ownPassword(user, hash, cookie: cookie),
+                because: "password changed by the person", user, context)
+        else { return try answer(.failed(.overtaken), user, browser) }
+        return try kept(user, cookie, .password, browser)
+    }
+
+    /// Ends something; false where it was not there any more, or not as it was read.
+    private func end(
+        _ ending: Ending, because reason: String, _ user: SessionUser, _ context: DoornailContext
+    ) async throws -> Bool {
+        do {
+            _ = try await services.revoker.end(
+                ending, because: Cause(reason: reason, actor: "user:\(user.user.id)"),
+                by: context.deadline)
+            context.log.outcome = "ended_\(ending.kind)"
+            return true
+        } catch StoreError.missing {
+            return false
+        }
+    }
+
+    // MARK: Answers
+
+    private func toLogin(_ browser: Browser) -> Response {
+        browser.redirect(to: browser.path(.login, [("to", "account")]))
+    }
+
+    private func answer(
+        _ notice: AccountNotice, _ user: SessionUser, _ browser: Browser,
+        cookies: [HTTPField] = []
+    ) throws(StoreError) -> Response {
+        browser.redirect(
+            to: browser.path(
+                .account, try notice.parameters(user, browser, services.node)),
+            cookies: cookies)
+    }
+
+    /// Another secret for the login that stays: a copy of its cookie must not stay with it.
+    private static func newCookie(of user: SessionUser) -> SessionCookie {
+        var random = SystemRandomNumberGenerator()
+        return SessionCookie(session: user.session.id, using: &random)
+    }
+
+    /// The answer to the one browser that is still logged in, with its new cookie: the account knows
+    /// it under the new epoch, too.
+    private func kept(
+        _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice, _ browser: Browser
+    ) throws(StoreError) -> Response {
+        try answer(
+            notice, user, browser,
+            cookies: [
+                BrowserCookie.session.set(
+                    cookie.text, isSecure: browser.isSecure,
+                    maxAgeSeconds: services.lifetimes.session.maximumSeconds),
+                browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1),
+            ])
+    }
+
+    private func loggedOut(
+        _ user: SessionUser, _ browser: Browser
+    ) throws(StoreError) -> Response {
+        browser.redirect(
+            to: try browser.loggedOut(user.session.id, services),
+            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+    }
+}
