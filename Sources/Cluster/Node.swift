@@ -48,9 +48,6 @@ package final class Node: Sendable {
         var outage: Outage?
     }
 
-    /// After how many renewals the signing keys are read again.
-    private static let renewalsPerKeyring = 5
-
     /// How long the database is not heard before that is an outage.
     private static let outageAfter: Duration = .seconds(5)
 
@@ -102,9 +99,10 @@ package final class Node: Sendable {
             try await join()
             let joined = try await store.secrets().map(\.known)
             _ = try SecretRules.unknown(secrets: secrets, known: joined)
+            // Nothing is answered until the view is there, so the keys come first.
+            try await keyring.refresh()
             guard try await refresh(takenAt: .now) else { throw SecretRules.Refusal.allRetired }
             heard(at: try await store.ping())
-            try await keyring.refresh()
         } catch let refusal as SecretRules.Refusal {
             throw .secrets(refusal)
         } catch let error as StoreError {
@@ -119,8 +117,17 @@ package final class Node: Sendable {
     /// A node whose secrets have all been retired takes its leave: it can neither sign nor verify,
     /// and its row would keep the others from signing.
     package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keyring.run() }
+            group.addTask { await self.renew() }
+            // The other ends only when it is cancelled.
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func renew() async {
         var isFailing = false
-        var renewals = 0
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: Node.interval)
@@ -140,8 +147,6 @@ package final class Node: Sendable {
                     return
                 }
                 try await store.removeStaleNodes()
-                renewals += 1
-                if renewals.isMultiple(of: Node.renewalsPerKeyring) { try await keyring.refresh() }
                 isFailing = false
             } catch is CancellationError {
                 return

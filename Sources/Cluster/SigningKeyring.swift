@@ -32,9 +32,27 @@ package final class SigningKeyring: Sendable {
         return snapshot.set
     }
 
+    /// Reads the keys again now and then, until the task is cancelled. It is a loop of its own: making
+    /// a key takes a while, and must not keep the node from renewing its row.
+    package func run() async {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: .seconds(5))
+                try await refresh()
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning(
+                    "the signing keys were not read", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
     /// Reads the keys again; makes those that are due.
     package func refresh() async throws(StoreError) {
         let held = try await SigningKeyring.held(secrets, in: store)
+        // Nothing can be kept under secrets that are all retired.
+        guard !held.isEmpty else { return }
         var (records, now) = try await store.signingKeys()
         var isChanged = false
         for algorithm in SigningAlgorithm.allCases
@@ -127,6 +145,8 @@ package final class SigningKeyring: Sendable {
         _ keys: [SigningKey], _ records: [SigningKeyRecord], at now: UnixTime
     ) async throws(StoreError) {
         let openable = Set(keys.map(\.kid))
+        // Those that were withdrawn prove nothing any more, not even to a logout.
+        let records = records.filter { !$0.known.isWithdrawn }
         let known = records.map(\.known)
         let signers = SigningAlgorithm.allCases.compactMap { algorithm in
             SigningKeyRules.signer(

@@ -69,17 +69,18 @@ enum Accounts {
     /// one (`$4`).
     ///
     /// It adds to the user's epoch where that still equals the session's as it was read (`$3`), and
-    /// only then gives the session the new one, and its cookie another secret (`$7`), so that a copy
-    /// of the old cookie is of no use once this browser goes on. The rows are locked first, the user's before the
+    /// only then gives the session the new one, and its cookie another secret (`$7`): a copy of the
+    /// old cookie is of no use any more. Only the login that was read (`$8`) can do so; one that was
+    /// overtaken by another cookie's cannot. The rows are locked first, the user's before the
     /// session's, and judged as they are then: a statement's snapshot may be older.
     ///
     /// Done again after a lost reply, it knows its own success: the session went along to an epoch
-    /// beyond the one that was read, which this statement alone can do to it. A password tells
-    /// more: each hash has a salt of its own. Then the session is written as it is, so that this
+    /// beyond the one that was read, with the cookie of this attempt; and each hash of a password has
+    /// a salt of its own. Then the session is written as it is, so that this
     /// answer, too, rests on a commit.
     static let endOthers = Statement<
         Proven<ClientRecords.FoundRow>, PostgresUUID, PostgresUUID, Int64, String?, String,
-        String, [UInt8]?
+        String, [UInt8]?, [UInt8]
     >(
         "accounts_end_others",
         """
@@ -91,7 +92,8 @@ enum Accounts {
             FROM users AS u CROSS JOIN stated
             WHERE u.id = $2 AND stated.session IS NOT NULL FOR UPDATE OF u),
         login AS MATERIALIZED (
-            SELECT s.id, s.user_id, s.user_epoch, s.revoked_at, s.idle_expires_at, s.expires_at
+            SELECT s.id, s.user_id, s.user_epoch, s.secret_hash, s.revoked_at,
+                   s.idle_expires_at, s.expires_at
             FROM sessions AS s JOIN person ON person.id = s.user_id
             WHERE s.id = $1 FOR UPDATE OF s),
         kept AS MATERIALIZED (
@@ -99,8 +101,9 @@ enum Accounts {
             FROM login JOIN person ON person.id = login.user_id AND person.epoch = login.user_epoch
             WHERE login.revoked_at IS NULL AND login.idle_expires_at > clock_timestamp()
               AND login.expires_at > clock_timestamp() AND person.disabled_at IS NULL
-              AND (login.user_epoch = $3
+              AND (login.user_epoch = $3 AND login.secret_hash = $8
                    OR login.user_epoch > $3
+                      AND ($7::bytea IS NULL OR login.secret_hash = $7)
                       AND ($4::text IS NULL OR person.password_hash = $4))),
         ended AS (
             UPDATE users AS u SET
@@ -111,8 +114,7 @@ enum Accounts {
         carried AS (
             UPDATE sessions AS s SET
                 user_epoch = coalesce(ended.epoch, kept.user_epoch),
-                previous_secret_hash = CASE WHEN $7::bytea IS NULL OR s.secret_hash = $7
-                                            THEN s.previous_secret_hash ELSE s.secret_hash END,
+                previous_secret_hash = NULL,
                 secret_hash = coalesce($7, s.secret_hash)
             FROM kept LEFT JOIN ended ON ended.id = kept.user_id
             WHERE s.id = kept.id AND (ended.id IS NOT NULL OR NOT kept.is_first)
@@ -149,7 +151,7 @@ extension Store {
         let rows = try await proven(
             Accounts.endOthers, login.session.id.uuid, login.session.user.uuid,
             login.session.userEpoch, password?.text, cause.reason, cause.actor,
-            cookie?.secretHash, deadline: deadline)
+            cookie?.secretHash, login.secretHash, deadline: deadline)
         guard let first = rows.first, first.row.isFound else {
             throw .missing("the login \(login.session.id) is over, or not as it was")
         }

@@ -32,9 +32,14 @@ enum Restored {
                 epoch = epoch + (1::bigint << 20) + floor(random() * (1::bigint << 40))::bigint,
                 ended_at = clock_timestamp(), ended_reason = $1, ended_by = $2
             RETURNING id),
+        -- A key that was withdrawn since the backup would be back; the nodes make new ones.
+        withdrawn AS (
+            UPDATE signing_keys SET withdrawn_at = clock_timestamp(), withdrawn_by = $2
+            WHERE withdrawn_at IS NULL
+            RETURNING kid),
         renewed AS (UPDATE revocation_clock SET log_id = gen_random_uuid() RETURNING id)
         SELECT \(Primary.columns), (SELECT count(*) FROM ended), (SELECT count(*) FROM ended_users)
-        FROM primary_state CROSS JOIN renewed
+        FROM primary_state CROSS JOIN renewed CROSS JOIN (SELECT count(*) FROM withdrawn) AS n
         """)
 }
 

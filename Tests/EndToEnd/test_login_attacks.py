@@ -142,3 +142,49 @@ def test_who_is_asked_for_must_be_said_once(node, app, name):
     sent = authorization(app, new_verifier())
     answer = Browser(node).get(f"/authorize?{urlencode(sent)}&{name}=again")
     assert answer.status_code == 400 and "Location" not in answer.headers
+
+
+def end_others(browser, page):
+    """Sends the account page's form that ends all other logins."""
+    form = next(form for form in page.forms if form.fields.get("action") == "others")
+    return browser.request("POST", "/account", data=form.fields)
+
+
+def test_a_copy_of_the_cookie_makes_no_known_browser(doornail, node):
+    """A known browser has guesses of its own, so only a password makes one known."""
+    nora = doornail.user("nora")
+    browser = Browser(node)
+    browser.log_in(nora)
+    thief = browser.twin()
+    thief.cookies = {name: value for name, value in thief.cookies.items() if "device" not in name}
+    answer = end_others(thief, thief.open("/account"))
+    assert answer.status_code == 303
+    assert not [name for name in thief.cookies if "device" in name]
+
+
+def test_the_cookie_of_before_ends_nobody(doornail, node, app):
+    """While the newest cookie has not been used, the one before it may log out, and no more."""
+    nina = doornail.user("nina")
+    browser = Browser(node)
+    browser.log_in(nina)
+    thief = browser.twin()
+    page = thief.open("/account")
+    browser.log_in(nina)
+    answer = end_others(thief, page)
+    assert urlsplit(answer.headers["Location"]).path == "/login"
+    assert browser.is_logged_in(app)
+    assert not thief.is_logged_in(app)
+
+
+def test_a_request_that_was_overtaken_takes_nothing(doornail, node, app):
+    """Two with one cookie end all others: one of them stays, and the other is nobody."""
+    nils = doornail.user("nils")
+    owner = Browser(node)
+    owner.log_in(nils)
+    thief = owner.twin()
+    page = thief.open("/account")
+    answer = end_others(owner, owner.open("/account"))
+    assert "done=others" in answer.headers["Location"]
+    answer = end_others(thief, page)
+    assert "done=" not in answer.headers["Location"]
+    assert owner.is_logged_in(app) and not thief.is_logged_in(app)

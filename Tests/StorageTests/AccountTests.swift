@@ -396,11 +396,14 @@ import Testing
         let here = try await fixture.login()
         let epoch = try await fixture.sessionUser(here).session.userEpoch
         let end = try #require(Statements.all.first { $0.name == "accounts_end_others" })
+        let hash = here.secretHash.map { byte in
+            (byte < 16 ? "0" : "") + String(byte, radix: 16)
+        }.joined()
         try await fixture.sql("PREPARE end_others AS \(end.sql)")
         return (
             here,
             "EXECUTE end_others ('\(here.session)', '\(user)', \(epoch), NULL, 'a test', 'tests', "
-                + "NULL)"
+                + "NULL, '\\x\(hash)')"
         )
     }
 

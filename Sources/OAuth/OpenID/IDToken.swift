@@ -111,6 +111,8 @@ package struct SigningKeySet: Sendable {
         self.signers = table
     }
 
+    package func signs(by algorithm: SigningAlgorithm) -> Bool { signers[algorithm] != nil }
+
     /// The compact form of an ID token; nil where there is no key for the algorithm.
     package func sign(
         _ token: IDToken, by algorithm: SigningAlgorithm

@@ -123,12 +123,18 @@ struct AccountEndpoint: Sendable {
         case "session": return try await endSession(form, user, browser, context)
         case "app": return try await endApp(form, user, browser, context)
         case "others":
+            // The cookie of the login before may log out; it may not stay while others go.
+            guard user.isNewest else {
+                return browser.redirect(
+                    to: browser.path(.login, [("prompt", "login"), ("to", "account")]))
+            }
             let cookie = Self.newCookie(of: user)
             let isEnded = try await end(
                 .others(user, cookie: cookie),
                 because: "logged out by the person, with all but one", user, context)
             return try isEnded
-                ? kept(user, cookie, .others, browser) : answer(.failed(.overtaken), user, browser)
+                ? kept(user, cookie, .others, isProven: false, browser)
+                : answer(.failed(.overtaken), user, browser)
         case "everywhere":
             let person = UserReference(user.user.id.description)
             let isEnded = try await end(
@@ -192,7 +198,7 @@ struct AccountEndpoint: Sendable {
                 .ownPassword(user, hash, cookie: cookie),
                 because: "password changed by the person", user, context)
         else { return try answer(.failed(.overtaken), user, browser) }
-        return try kept(user, cookie, .password, browser)
+        return try kept(user, cookie, .password, isProven: true, browser)
     }
 
     /// Ends something; false where it was not there any more, or not as it was read.
@@ -234,17 +240,24 @@ struct AccountEndpoint: Sendable {
 
     /// The answer to the one browser that is still logged in, with its new cookie: the account knows
     /// it under the new epoch, too.
+    /// - Parameter isProven: the password was given. Without it, only a browser that is known stays
+    ///   so: the cookie is worth guesses at the password.
     private func kept(
-        _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice, _ browser: Browser
+        _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice, isProven: Bool,
+        _ browser: Browser
     ) throws(StoreError) -> Response {
-        try answer(
-            notice, user, browser,
-            cookies: [
-                BrowserCookie.session.set(
-                    cookie.text, isSecure: browser.isSecure,
-                    maxAgeSeconds: services.lifetimes.session.maximumSeconds),
-                browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1),
-            ])
+        let device = try browser.device()
+        let isKnown = device?.user == user.user.id && device?.epoch == user.session.userEpoch
+        var cookies = [
+            BrowserCookie.session.set(
+                cookie.text, isSecure: browser.isSecure,
+                maxAgeSeconds: services.lifetimes.session.maximumSeconds)
+        ]
+        if isProven || isKnown {
+            cookies.append(
+                try browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1))
+        }
+        return try answer(notice, user, browser, cookies: cookies)
     }
 
     private func loggedOut(

@@ -23,6 +23,7 @@ struct HealthEndpoint: Sendable {
     func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
         do {
             _ = try services.node.codec()
+            _ = try services.node.signingKeys()
             _ = try await services.store.ping()
             return Answer.json(#"{"status":"ready"}"#)
         } catch {

@@ -77,6 +77,7 @@ struct TokenEndpoint: Sendable {
         _ redemption: AuthorizationCodeGrant.Redemption, for id: Identifier, _ sent: FormRequest,
         _ context: DoornailContext
     ) async throws -> Response? {
+        try requireSigner(for: redemption.state.scope, of: sent.client.client)
         let lifetimes = services.lifetimes
         let isRefreshable = sent.client.client.grantTypes.contains(.refreshToken)
         let keyID = try services.node.signingKeyID(unretired: sent.unretiredKeyIDs)
@@ -127,6 +128,7 @@ struct TokenEndpoint: Sendable {
         case .rotate(let decided): request = decided
         }
         // Before the rotation, so that nothing that can fail follows it.
+        try requireSigner(for: request.scope ?? request.grant.scope, of: client)
         if request.isUse { try await noteUse(of: request.grant, in: state, context) }
         let keyID = try services.node.signingKeyID(unretired: sent.unretiredKeyIDs)
         let verdict = try await services.store.rotate(
@@ -239,6 +241,14 @@ struct TokenEndpoint: Sendable {
         }
         if !scope.isEmpty { json.set("scope", scope.description) }
         return Answer.json(json.encoded)
+    }
+
+    /// That an ID token can be signed, before anything is consumed for it.
+    private func requireSigner(for scope: Scope, of client: Client) throws(StoreError) {
+        guard scope.contains("openid") else { return }
+        guard try services.node.signingKeys().signs(by: client.idTokenAlgorithm) else {
+            throw .unavailable("this node has no key for the ID token")
+        }
     }
 
     private func idToken(

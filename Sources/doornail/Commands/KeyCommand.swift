@@ -122,7 +122,11 @@ struct KeyCommand: AsyncParsableCommand {
                 for algorithm in algorithms {
                     let kid = try await SigningKeyring.add(
                         algorithm, under: held, insisting: true, in: store)
-                    if now, let kid {
+                    guard let kid else {
+                        throw CommandFailure(
+                            "no new key for \(algorithm.rawValue) was made; try again")
+                    }
+                    if now {
                         try await store.withdrawSigningKeys(
                             algorithm, except: kid, by: Console.actor)
                     }
