@@ -9,8 +9,8 @@ struct PasswordOptions: ParsableArguments {
         help: "Read the password from standard input: one line, with the white space in it.")
     var isFromInput = false
 
-    /// The hash of the password that is given. It takes a tenth of a second, and comes before the
-    /// database is opened.
+    /// The hash of the password that is given. It takes some tenths of a second, and comes
+    /// before the database is opened.
     func hash() throws -> PasswordHash {
         let password = try password()
         if let problem = PasswordHash.problem(with: password) { throw ValidationError(problem) }
@@ -50,7 +50,9 @@ struct PasswordOptions: ParsableArguments {
 }
 
 /// The terminal's settings, to be put back also by a signal, whose handler reaches nothing else.
-/// Written before the handler is installed, and not after.
+///
+/// Unsafe, and right: a handler can capture nothing and take no lock. This is written while no handler
+/// that reads it is installed, by a command that asks once, and only read after.
 private nonisolated(unsafe) var settingsBefore = termios()
 
 /// Asks at the terminal without showing what is typed.
