@@ -4,8 +4,9 @@
 .NOTPARALLEL:
 
 # One set of flags for every debug build, so that nothing is built twice. A target may import only
-# what Package.swift gives it: the table of imports in ARCHITECTURE.md is a fact.
-DEBUG := --explicit-target-dependency-import-check error
+# what Package.swift gives it: the table of imports in ARCHITECTURE.md is a fact. C++ is optimised:
+# else one password takes a second of a core.
+DEBUG := --explicit-target-dependency-import-check error -Xcxx -O2
 SWIFT := scripts/toolchain swift
 
 help:
@@ -43,4 +44,4 @@ install-deps:
 	@scripts/install test
 
 clean:
-	rm -rf .build .venv .pytest_cache
+	rm -rf .build .venv examples/app/.venv .pytest_cache

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,11 @@ from postgres import Cluster
 from support import BINARY, ISSUER, SEEN, Doornail
 
 TEST_SECONDS = 150
+# The slowest first: one of these begun last would keep all the others waiting.
+SLOW = [
+    "test_dev", "test_account", "test_guessing", "test_browser", "test_faults", "test_end_races",
+    "test_ends", "test_login_attacks", "test_login", "test_openapi",
+]  # fmt: skip
 
 
 def pytest_configure(config):
@@ -18,6 +24,21 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{BINARY} does not exist: build it, or set DOORNAIL_BINARY")
     # SIGTERM is an end in order too: the fixtures stop what they started.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+
+
+def pytest_xdist_auto_num_workers(config):
+    """For all tests one process more than cores, since many wait; for what was picked just one."""
+    picked = config.option.keyword or config.option.capture == "no"
+    if picked or not all(Path(argument).is_dir() for argument in config.args):
+        return 0
+    return min(len(os.sched_getaffinity(0)) + 1, 8)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Where processes share the files, these go to them in the order that items are in."""
+    if hasattr(config, "workerinput"):
+        rank = {name: number for number, name in enumerate(SLOW)}
+        items.sort(key=lambda item: rank.get(item.module.__name__, len(SLOW)))
 
 
 @pytest.hookimpl(wrapper=True)

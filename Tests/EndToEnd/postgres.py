@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import glob
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,11 +28,19 @@ def dies_with_us(number):
     return prepare
 
 
+# Below what Linux gives to outgoing connections, which could take a port before its server does or
+# while that starts again; pytest's processes (gw0, gw1 ...) share them out.
+PORTS = list(range(10000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]), 32768, 8))
+random.shuffle(PORTS)
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A TCP port of 127.0.0.1 that nobody listens on; no other test gets it."""
+    while True:
+        port = PORTS.pop()
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def program(name):

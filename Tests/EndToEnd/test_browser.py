@@ -12,7 +12,7 @@ from browser import Browser
 from chromium import DARK, LIGHT, PHONE, SMALL_PHONE, WIDE, App, Device, Request, until, watched
 from postgres import free_port
 from support import Client
-from test_tls import make_pair
+from test_tls import make_pair, wait_until_ready
 
 SCOPES = "photos:read photos:write offline_access"
 WRONG = "That user name and that password do not belong together. Try again."
@@ -328,8 +328,9 @@ def test_https(doornail, app, client, laptop, ada):
         DOORNAIL_TLS_KEY=str(folder / "key.pem"),
     )
     node.url = node.environment["DOORNAIL_ISSUER"]
+    wait_until_ready(node)
     asked = Request(node, app, client, scope=SCOPES, prompt="consent")
-    until(lambda: laptop.open(asked.url).heading == "Sign in", "serve does not answer")
+    laptop.open(asked.url)
     laptop.sign_in(ada)
     laptop.reads("Allow")
     laptop.press("Allow")

@@ -310,10 +310,10 @@ def test_issuing_while_the_client_ends(doornail, nodes, api):
 
 def test_old_rows_go_and_dead_tokens_stay_dead(doornail, nodes, client, api):
     """Expiry holds whatever the clean-up does; it leaves rows for an hour."""
-    brief = doornail.node(DOORNAIL_ACCESS_TOKEN_TTL="1s")
+    brief = doornail.node(DOORNAIL_ACCESS_TOKEN_TTL="3s")
     token = brief.token(client)
     jti = brief.introspect(api, token)["jti"]
     brief.end(client, token)
-    time.sleep(2)
+    time.sleep(4)
     assert not brief.is_active(api, token)
     assert doornail.sql("SELECT count(*) FROM revoked_tokens WHERE id = %s", jti) == [(1,)]

@@ -41,6 +41,19 @@ def folder(doornail):
     return folder
 
 
+def wait_until_ready(node):
+    """Asks the second listener, which speaks HTTP."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if requests.get(node.admin + "/health/ready", timeout=5).status_code == 200:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(node.log_text()[-3000:])
+
+
 @pytest.fixture(scope="module")
 def node(doornail, folder):
     node = doornail.node(
@@ -49,15 +62,8 @@ def node(doornail, folder):
         DOORNAIL_TLS_KEY=str(folder / "key.pem"),
         DOORNAIL_ISSUER="https://127.0.0.1:4444",
     )
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            if requests.get(node.admin + "/health/ready", timeout=5).status_code == 200:
-                return node
-        except requests.RequestException:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(node.log_text()[-3000:])
+    wait_until_ready(node)
+    return node
 
 
 def served_within(node, name, seconds=5):
