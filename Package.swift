@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 let migrations = [
     "0001_revocation_log", "0002_clients", "0003_revoked_tokens", "0004_secrets",
     "0005_throttles", "0006_users", "0007_sessions", "0008_grants", "0009_authorization_codes",
-    "0010_account", "0011_signing_keys",
+    "0010_account", "0011_signing_keys", "0012_keys_and_logins",
 ]
 
 /// What the pages in Sources/Web/Pages are made of; the binary carries it.
@@ -43,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -124,6 +125,17 @@ let package = Package(
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: strict),
+        // No product of its own: `make build` leaves it out, the tests build and run it.
+        .executableTarget(
+            name: "PhotosAPI",
+            dependencies: [
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "examples/resource-server", exclude: ["run"], swiftSettings: strict),
         .target(
             name: "TestSupport",
             dependencies: ["Postgres", .product(name: "Logging", package: "swift-log")],

@@ -54,16 +54,25 @@ package final class SigningKeyring: Sendable {
         // Nothing can be kept under secrets that are all retired.
         guard !held.isEmpty else { return }
         var (records, now) = try await store.signingKeys()
+        var keys = records.compactMap { SigningKeyring.open($0, with: held) }
         var isChanged = false
+        // A key that cannot be opened signs nothing, so it is no reason to make none.
+        let openable = SigningKeyring.known(records, among: keys)
         for algorithm in SigningAlgorithm.allCases
-        where SigningKeyRules.isDue(algorithm, among: records.map(\.known), at: now) {
-            _ = try await SigningKeyring.add(
-                algorithm, under: held, insisting: false, in: store)
-            logger.notice("a new signing key", metadata: ["algorithm": "\(algorithm.rawValue)"])
+        where SigningKeyRules.isDue(algorithm, among: openable, at: now) {
             isChanged = true
+            guard
+                let kid = try await SigningKeyring.add(
+                    algorithm, under: held, insisting: false, in: store)
+            else { continue }
+            logger.notice(
+                "a new signing key",
+                metadata: ["algorithm": "\(algorithm.rawValue)", "kid": "\(kid)"])
         }
-        if isChanged { (records, now) = try await store.signingKeys() }
-        let keys = records.compactMap { SigningKeyring.open($0, with: held) }
+        if isChanged {
+            (records, now) = try await store.signingKeys()
+            keys = records.compactMap { SigningKeyring.open($0, with: held) }
+        }
         try await copy(keys, of: records, under: held)
         try await remember(keys, records, at: now)
     }
@@ -123,6 +132,14 @@ package final class SigningKeyring: Sendable {
         return nil
     }
 
+    /// What is known of those keys that could be opened.
+    private static func known(
+        _ records: [SigningKeyRecord], among keys: [SigningKey]
+    ) -> [SigningKeyRules.Known] {
+        let openable = Set(keys.map(\.kid))
+        return records.map(\.known).filter { openable.contains($0.kid) }
+    }
+
     /// Seals what is there under secrets that have no copy yet.
     private func copy(
         _ keys: [SigningKey], of records: [SigningKeyRecord], under held: [UInt8: ServerSecret]
@@ -144,15 +161,20 @@ package final class SigningKeyring: Sendable {
     private func remember(
         _ keys: [SigningKey], _ records: [SigningKeyRecord], at now: UnixTime
     ) async throws(StoreError) {
-        let openable = Set(keys.map(\.kid))
+        let openable = SigningKeyring.known(records, among: keys)
         // Those that were withdrawn prove nothing any more, not even to a logout.
         let records = records.filter { !$0.known.isWithdrawn }
         let known = records.map(\.known)
         let signers = SigningAlgorithm.allCases.compactMap { algorithm in
-            SigningKeyRules.signer(
-                algorithm, among: known.filter { openable.contains($0.kid) }, at: now)?.kid
+            SigningKeyRules.signer(algorithm, among: openable, at: now)?.kid
         }
-        let published = SigningKeyRules.published(among: known, at: now).map(\.kid)
+        // What this node signs with, and others may: neither is missing for a key that only some can
+        // open.
+        var published = SigningKeyRules.published(among: openable, at: now).map(\.kid)
+        for key in SigningKeyRules.published(among: known, at: now)
+        where !published.contains(key.kid) {
+            published.append(key.kid)
+        }
         let basis = signers + ["|"] + published + ["|"] + known.map(\.kid)
         guard snapshot.withLock({ $0?.basis }) != basis else { return }
         let jwks = Dictionary(

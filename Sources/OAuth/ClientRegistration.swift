@@ -72,6 +72,13 @@ package struct ClientRegistration: Sendable, Equatable {
                 problems.append("the URI '\(uri)' \(problem)")
             }
         }
+        for uri in redirectURIs {
+            if let name = RedirectURI.answerParameter(in: uri) {
+                problems.append(
+                    "the redirect URI '\(uri)' has a parameter '\(name)', which the answer has itself"
+                )
+            }
+        }
         if scope.description.utf8.count > Limits.scopeBytes {
             problems.append("the scope is longer than \(Limits.scopeBytes) bytes")
         }

@@ -33,23 +33,22 @@ package struct Form: Sendable, Equatable {
         for pair in body.split(separator: UInt8(ascii: "&"), omittingEmptySubsequences: true) {
             count += 1
             guard count <= Limits.parameters else {
-                throw OAuthError(.invalidRequest, "more than \(Limits.parameters) parameters")
+                throw OAuthError(.tooManyParameters)
             }
             let equals = pair.firstIndex(of: UInt8(ascii: "="))
             guard let name = Form.decode(pair[..<(equals ?? pair.endIndex)]) else {
-                throw OAuthError(.invalidRequest, "a parameter name is not valid form encoding")
+                throw OAuthError(.unreadable(parameter: nil))
             }
             guard
                 let value = Form.decode(
                     equals.map { pair[pair.index(after: $0)...] } ?? pair[pair.endIndex...])
             else {
-                throw OAuthError(
-                    .invalidRequest, "the parameter \(name) is not valid form encoding")
+                throw OAuthError(.unreadable(parameter: name))
             }
             if repeated != nil, value.isEmpty { continue }
             guard names.insert(name).inserted || Form.repeatable.contains(name) else {
                 guard repeated != nil else {
-                    throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+                    throw OAuthError(.repeated(parameter: name))
                 }
                 repeated?.insert(name)
                 continue
@@ -73,7 +72,7 @@ package struct Form: Sendable, Equatable {
     /// The value of a parameter that must be there, else `invalid_request`.
     package func required(_ name: String) throws(OAuthError) -> String {
         guard let value = self[name] else {
-            throw OAuthError(.invalidRequest, "the parameter \(name) is missing")
+            throw OAuthError(.missing(parameter: name))
         }
         return value
     }

@@ -16,12 +16,14 @@ package struct GrantState: Sendable, Equatable {
     package let idleExpiresAt: UnixTime
     package let expiresAt: UnixTime
     package let isRevoked: Bool
+    /// When the person had logged in as it was asked for (`auth_time`); nil where nobody noted it.
+    package let authenticatedAt: UnixTime?
 
     package init(
         id: Identifier, client: Identifier, clientEpoch: Int64, user: Identifier,
         userEpoch: Int64, session: Identifier, isOffline: Bool, scope: Scope, audience: [String],
         generation: Int64, rotatedAt: UnixTime, idleExpiresAt: UnixTime, expiresAt: UnixTime,
-        isRevoked: Bool
+        isRevoked: Bool, authenticatedAt: UnixTime? = nil
     ) {
         self.id = id
         self.client = client
@@ -37,6 +39,7 @@ package struct GrantState: Sendable, Equatable {
         self.idleExpiresAt = idleExpiresAt
         self.expiresAt = expiresAt
         self.isRevoked = isRevoked
+        self.authenticatedAt = authenticatedAt
     }
 }
 
@@ -54,6 +57,8 @@ package struct CodeState: Sendable, Equatable {
     package let challenge: CodeChallenge
     /// For the ID token (OpenID Connect Core §3.1.2.1).
     package let nonce: String?
+    /// When the person had logged in; nil where nobody noted it.
+    package let authenticatedAt: UnixTime?
     package let expiresAt: UnixTime
     /// When, and for which grant.
     package let redemption: Redemption?
@@ -71,7 +76,8 @@ package struct CodeState: Sendable, Equatable {
     package init(
         client: Identifier, clientEpoch: Int64, userEpoch: Int64, session: Identifier,
         scope: Scope, audience: [String], redirectURI: String, isRedirectURISent: Bool,
-        challenge: CodeChallenge, nonce: String? = nil, expiresAt: UnixTime, redemption: Redemption?
+        challenge: CodeChallenge, nonce: String? = nil, authenticatedAt: UnixTime? = nil,
+        expiresAt: UnixTime, redemption: Redemption?
     ) {
         self.client = client
         self.clientEpoch = clientEpoch
@@ -83,6 +89,7 @@ package struct CodeState: Sendable, Equatable {
         self.isRedirectURISent = isRedirectURISent
         self.challenge = challenge
         self.nonce = nonce
+        self.authenticatedAt = authenticatedAt
         self.expiresAt = expiresAt
         self.redemption = redemption
     }

@@ -44,8 +44,20 @@ package enum Limits {
     package static let grantsPerSession = 10
     /// An ID token that comes back as a hint, in bytes.
     package static let idTokenBytes = 8 * 1024
-    /// Devices that the account page shows, the last used ones.
+    /// A `nonce`, in bytes: it is kept with the code, and stands in the ID token.
+    package static let nonceBytes = 512
+    /// Devices that the account page shows beside this one, the last used ones.
     package static let accountDevices = 100
+    /// Apps that keep their access, as the account page shows them: the newest ones.
+    package static let accountApps = 100
+    /// How long the account page says what was ended.
+    package static let noticeSeconds: Int64 = 60
+    /// `ui_locales`, or `Accept-Language`, in bytes; a longer one is as if it had not been sent.
+    package static let languagesBytes = 1024
+    /// A brand's name on the pages, in bytes.
+    package static let brandNameBytes = 64
+    /// A brand's logo, in bytes: every page carries it.
+    package static let brandLogoBytes = 64 * 1024
     /// How long a login may take that an application asked for anew.
     package static let pageSeconds: Int64 = 3600
     /// Password checks under way or waiting for a thread; more are 503. Two threads are through with

@@ -1,8 +1,9 @@
 /// The authorization server's metadata (RFC 8414 §2): only what works is named, and empty lists
 /// are left out (§3.2).
 package enum Metadata {
-    /// The document, and where it and the endpoints lie.
-    package static func document(issuer: Issuer) -> String {
+    /// The document.
+    /// - Parameter languages: those that the pages speak
+    package static func document(issuer: Issuer, languages: [String]) -> String {
         var json = JSONObject()
         json.set("issuer", issuer.text)
         json.set("authorization_endpoint", issuer.text + "/authorize")
@@ -35,6 +36,7 @@ package enum Metadata {
             ])
         json.set("acr_values_supported", [IDToken.passwordLevel])
         json.set("prompt_values_supported", AuthorizationRequest.Prompt.allCases.map(\.rawValue))
+        json.set("ui_locales_supported", languages)
         return json.encoded
     }
 }

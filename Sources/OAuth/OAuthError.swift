@@ -21,6 +21,20 @@ package struct OAuthError: Error, Equatable, Sendable {
         case tooManyRequests = "too_many_requests"
     }
 
+    /// What is wrong with a request that a person brought, where a page says so: in the person's
+    /// language, which a description is not.
+    package enum Reason: Equatable, Sendable {
+        case missing(parameter: String)
+        case repeated(parameter: String)
+        case unreadable(parameter: String?)
+        case tooManyParameters
+        case tooLong
+        case notAForm
+        case unknownClient
+        case unknownRedirectURI
+        case damagedLink
+    }
+
     package let code: Code
     /// For the caller, in the characters of RFC 6749 §5.2 alone: %x20-21, %x23-5B, %x5D-7E.
     package let description: String
@@ -28,6 +42,17 @@ package struct OAuthError: Error, Equatable, Sendable {
     package let detail: String?
     /// For `tooManyRequests`: when to ask again.
     package let retryAfterSeconds: Int64?
+    /// The description once more, for pages; nil where only programs read it.
+    package let reason: Reason?
+
+    /// `invalid_request`, for a reason that a page can say.
+    package init(_ reason: Reason, detail: String? = nil) {
+        code = .invalidRequest
+        description = Self.printable(reason.description)
+        self.detail = detail
+        retryAfterSeconds = nil
+        self.reason = reason
+    }
 
     package init(
         _ code: Code, _ description: String, detail: String? = nil, retryAfterSeconds: Int64? = nil
@@ -36,6 +61,7 @@ package struct OAuthError: Error, Equatable, Sendable {
         self.description = Self.printable(description)
         self.detail = detail
         self.retryAfterSeconds = retryAfterSeconds
+        reason = nil
     }
 
     /// Replaces what an `error_description` may not contain (RFC 6749 §5.2), and cuts what somebody
@@ -49,5 +75,23 @@ package struct OAuthError: Error, Equatable, Sendable {
             }
         }
         return String(scalars)
+    }
+}
+
+extension OAuthError.Reason {
+    /// The `error_description`.
+    fileprivate var description: String {
+        switch self {
+        case .missing(let name): "the parameter \(name) is missing"
+        case .repeated(let name): "the parameter \(name) is repeated"
+        case .unreadable(let name?): "the parameter \(name) is not valid form encoding"
+        case .unreadable(nil): "a parameter name is not valid form encoding"
+        case .tooManyParameters: "more than \(Limits.parameters) parameters"
+        case .tooLong: "the request is longer than \(Limits.authorizationRequestBytes) bytes"
+        case .notAForm: "the request is no form"
+        case .unknownClient: "there is no such client, or it is disabled"
+        case .unknownRedirectURI: "redirect_uri is not one that the client registered"
+        case .damagedLink: "the link is damaged; start again at the app"
+        }
     }
 }

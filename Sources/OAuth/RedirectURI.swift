@@ -56,6 +56,21 @@ package struct RedirectURI: Sendable, Hashable {
             ? (text.hasSuffix("?") || text.hasSuffix("&") ? "" : "&") : "?"
         return text + separator + Form.encode(parameters)
     }
+
+    /// The parameters that answers at `/authorize` have (RFC 6749 §4.1.2, RFC 9207 §2).
+    private static let answerParameters: Set<String> = [
+        "code", "state", "error", "error_description", "iss",
+    ]
+
+    /// A parameter of the URI's own query that an answer has, too: whoever reads the answer would
+    /// find it twice, and may take the wrong one.
+    package static func answerParameter(in text: String) -> String? {
+        guard let mark = text.utf8.firstIndex(of: UInt8(ascii: "?")) else { return nil }
+        return text.utf8[mark...].dropFirst().split(separator: UInt8(ascii: "&")).lazy
+            .compactMap { Form.decode($0.prefix { $0 != UInt8(ascii: "=") }) }
+            .first(where: answerParameters.contains)
+    }
+
     /// Schemes that run or show content instead of handing over to an application.
     private static let forbiddenSchemes: Set<String> = [
         "javascript", "data", "vbscript", "file", "blob", "about", "ftp", "ws", "wss",

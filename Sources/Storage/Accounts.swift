@@ -14,17 +14,28 @@ package struct AccountDevice: Sendable {
     package let death: Liveness.CauseOfDeath?
 }
 
-/// A person's logins, the last used first, and the apps beside them.
+/// A person's logins that are alive, and the apps beside them, the newest of each.
 package struct Account: Sendable {
+    /// The last used first; with one that was asked for, also where that has ended.
     package let devices: [AccountDevice]
-    /// The grants that outlive their sessions, also those that are over.
+    /// How many logins there are beyond these.
+    package let moreDevices: Int
+    /// The grants that end with the login of this device.
+    package let deviceApps: [GrantRecord]
+    /// The grants that outlive their sessions.
     package let apps: [GrantRecord]
+    /// How many of these there are beyond those.
+    package let moreApps: Int
+    /// The grant that was asked for, also where it has ended.
+    package let told: GrantRecord?
     package let readAt: UnixTime
 }
 
 /// What a person sees of the own logins, and does with all of them at once.
 enum Accounts {
     struct DeviceRow: PostgresRow {
+        /// How many logins are alive.
+        let total: Int64?
         let session: SessionState?
         let user: Liveness.UserState?
         let userAgent: String?
@@ -32,6 +43,7 @@ enum Accounts {
         let apps: [String]?
 
         init(_ cells: inout Cells) throws(PostgresError) {
+            total = try cells.next()
             session = try States.SessionRow(&cells).state
             user = try States.UserRow(&cells).state
             userAgent = try cells.next()
@@ -47,12 +59,24 @@ enum Accounts {
         }
     }
 
-    /// The logins of a user (`$1`) that were not ended one by one, and one (`$2`) that perhaps was.
-    static let devices = Statement<Proven<DeviceRow>, PostgresUUID, PostgresUUID?>(
+    /// The logins of a user (`$1`) that are alive: one of them (`$2`) first, then the last used, up
+    /// to a number (`$4`); and one (`$3`) that perhaps has ended.
+    static let devices = Statement<
+        Proven<DeviceRow>, PostgresUUID, PostgresUUID?, PostgresUUID?, Int64
+    >(
         "accounts_devices",
         """
-        WITH \(Primary.expression)
-        SELECT \(Primary.columns), \(States.sessionColumns), \(States.userColumns),
+        WITH \(Primary.expression),
+        live AS MATERIALIZED (
+            SELECT s.id, count(*) OVER () AS total
+            FROM sessions AS s JOIN users AS u ON u.id = s.user_id AND u.epoch = s.user_epoch
+            WHERE s.user_id = $1 AND u.disabled_at IS NULL AND s.revoked_at IS NULL
+              AND s.idle_expires_at > clock_timestamp() AND s.expires_at > clock_timestamp()
+            ORDER BY s.id = $2 DESC, s.last_seen_at DESC, s.id LIMIT $4),
+        told AS MATERIALIZED (
+            SELECT id, total FROM live
+            UNION ALL SELECT $3, NULL WHERE NOT EXISTS (SELECT FROM live WHERE id = $3))
+        SELECT \(Primary.columns), told.total, \(States.sessionColumns), \(States.userColumns),
                s.user_agent, s.address,
                ARRAY(SELECT DISTINCT c.name
                      FROM grants AS g JOIN clients AS c
@@ -60,9 +84,61 @@ enum Accounts {
                      WHERE g.session = s.id AND NOT g.is_offline AND g.revoked_at IS NULL
                        AND g.expires_at > clock_timestamp() ORDER BY c.name)
         FROM primary_state
-        LEFT JOIN sessions AS s ON s.user_id = $1 AND (s.revoked_at IS NULL OR s.id = $2)
+        LEFT JOIN told ON true
+        LEFT JOIN sessions AS s ON s.id = told.id AND s.user_id = $1
         LEFT JOIN users AS u ON u.id = s.user_id
         ORDER BY s.last_seen_at DESC, s.id
+        """)
+
+    struct AppRow: PostgresRow {
+        /// How many grants that outlive their sessions are alive, where this is one of them.
+        let total: Int64?
+        let grant: SessionRecords.GrantRow
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            total = try cells.next()
+            grant = try SessionRecords.GrantRow(&cells)
+        }
+    }
+
+    /// Grants that can be refreshed, of `grants AS g`, `clients AS c`.
+    private static let isLive = """
+        g.user_id = $1 AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
+        AND g.revoked_at IS NULL AND g.idle_expires_at > clock_timestamp()
+        AND g.expires_at > clock_timestamp()
+        """
+
+    /// The live grants of a user (`$1`): those that hang on one session (`$2`), of which each client
+    /// has few; the newest that outlive theirs, up to a number (`$4`); and one (`$3`) that perhaps
+    /// has ended.
+    static let apps = Statement<
+        Proven<AppRow>, PostgresUUID, PostgresUUID?, PostgresUUID?, Int64
+    >(
+        "accounts_apps",
+        """
+        WITH \(Primary.expression),
+        hanging AS MATERIALIZED (
+            SELECT g.id FROM grants AS g JOIN clients AS c ON c.id = g.client
+            WHERE g.session = $2 AND NOT g.is_offline AND \(isLive)),
+        kept AS MATERIALIZED (
+            SELECT g.id, count(*) OVER () AS total
+            FROM grants AS g JOIN clients AS c ON c.id = g.client
+            JOIN users AS u ON u.id = g.user_id AND u.epoch = g.user_epoch
+            WHERE g.is_offline AND u.disabled_at IS NULL AND \(isLive)
+            ORDER BY g.created_at DESC, g.id LIMIT $4),
+        live AS MATERIALIZED (
+            SELECT id, NULL::bigint AS total FROM hanging UNION ALL SELECT id, total FROM kept),
+        told AS MATERIALIZED (
+            SELECT id, total FROM live
+            UNION ALL SELECT $3, NULL WHERE NOT EXISTS (SELECT FROM live WHERE id = $3))
+        SELECT \(Primary.columns), told.total, \(SessionRecords.grantColumns)
+        FROM primary_state
+        LEFT JOIN told ON true
+        LEFT JOIN grants AS g ON g.id = told.id AND g.user_id = $1
+        LEFT JOIN clients AS c ON c.id = g.client
+        LEFT JOIN sessions AS s ON s.id = g.session
+        LEFT JOIN users AS u ON u.id = g.user_id
+        ORDER BY g.created_at DESC, g.id
         """)
 
     /// Ends every login of a user (`$2`) but one (`$1`), and gives another password where there is
@@ -124,20 +200,43 @@ enum Accounts {
 }
 
 extension Store {
-    /// Reads a person's logins and apps.
-    /// - Parameter ended: a login of the person that is to be read also where it was ended.
+    /// Reads a person's logins and apps, up to a number of each.
+    /// - Parameters:
+    ///   - here: the login of this device, which is among them, with the apps that hang on it.
+    ///   - told: a login or grant of the person that is to be read also where it has ended.
     package func account(
-        of user: Identifier, ended: Identifier? = nil,
+        of user: Identifier, here: Identifier? = nil, told: Identifier? = nil,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Account {
-        let devices = try await proven(
-            Accounts.devices, user.uuid, ended?.uuid, deadline: deadline)
-        let apps = try await proven(SessionRecords.grants, nil, user.uuid, deadline: deadline)
-        guard let first = devices.first else { throw .broken("accounts_devices: no row") }
+        let rows = try await proven(
+            Accounts.devices, user.uuid, here?.uuid, told?.uuid,
+            Int64(Limits.accountDevices + 1), deadline: deadline)
+        let grants = try await proven(
+            Accounts.apps, user.uuid, here?.uuid, told?.uuid, Int64(Limits.accountApps),
+            deadline: deadline)
+        guard let first = rows.first else { throw .broken("accounts_devices: no row") }
+        let apps = grants.compactMap { $0.row.grant.record(at: $0.primary.time) }
+        let shown = (
+            devices: rows.count(where: { $0.row.total != nil }),
+            apps: grants.count(where: { $0.row.total != nil })
+        )
         return Account(
-            devices: devices.compactMap { $0.row.device(at: $0.primary.time) },
-            apps: apps.compactMap { $0.row.record(at: $0.primary.time) },
-            readAt: first.primary.time)
+            devices: rows.compactMap { $0.row.device(at: $0.primary.time) },
+            moreDevices: Int(rows.compactMap(\.row.total).first ?? 0) - shown.devices,
+            deviceApps: apps.filter { !$0.isOffline && $0.session == here && $0.death == nil },
+            apps: apps.filter { $0.isOffline && $0.death == nil },
+            moreApps: Int(grants.compactMap(\.row.total).first ?? 0) - shown.apps,
+            told: apps.first { $0.id == told }, readAt: first.primary.time)
+    }
+
+    /// A grant of a person that is alive; nil for any other.
+    package func app(
+        _ id: Identifier, of user: Identifier,
+        by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> GrantRecord? {
+        try await proven(Accounts.apps, user.uuid, nil, id.uuid, 0, deadline: deadline)
+            .compactMap { $0.row.grant.record(at: $0.primary.time) }
+            .first { $0.death == nil }
     }
 
     /// Ends every login of a person but one, with offline access, and gives the person another

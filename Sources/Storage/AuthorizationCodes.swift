@@ -36,10 +36,11 @@ package struct GrantIssue: Sendable {
 
 /// Authorization codes: issued, and redeemed once.
 enum AuthorizationCodes {
-    /// Epochs are carried from the session and the client that were read, never read again.
+    /// Epochs are carried from the session and the client that were read, never read again; and so
+    /// is the time of the login.
     static let issue = Statement<
         Proven<NoRow>, PostgresUUID, PostgresUUID, Int64, PostgresUUID, Int64, PostgresUUID,
-        [String], [String], String, Bool, [UInt8], String?, Int64
+        [String], [String], String, Bool, [UInt8], String?, Int64, Int64
     >(
         "authorization_codes_issue",
         """
@@ -47,9 +48,11 @@ enum AuthorizationCodes {
         issued AS (
             INSERT INTO authorization_codes (
                 id, client, client_epoch, user_id, user_epoch, session, scope, audiences,
-                redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at)
+                redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at,
+                authenticated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                    clock_timestamp() + make_interval(secs => $13::bigint))
+                    clock_timestamp() + make_interval(secs => $13::bigint),
+                    to_timestamp($14::bigint))
             ON CONFLICT (id) DO NOTHING
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM issued) AS n
@@ -76,6 +79,7 @@ enum AuthorizationCodes {
             let expiresAt: PostgresTime? = try cells.next()
             let redeemedAt: PostgresTime? = try cells.next()
             let grant: PostgresUUID? = try cells.next()
+            let authenticatedAt: PostgresTime? = try cells.next()
             isSecretRetired = try cells.next()
             client = try States.ClientRow(&cells).state
             session = try States.SessionRow(&cells).state
@@ -96,6 +100,7 @@ enum AuthorizationCodes {
                         scope: Scope(stored: scope), audience: audience,
                         redirectURI: redirectURI, isRedirectURISent: isRedirectURISent,
                         challenge: CodeChallenge(hash: challenge), nonce: nonce,
+                        authenticatedAt: authenticatedAt.map { UnixTime($0) },
                         expiresAt: UnixTime(expiresAt), redemption: redemption)
                 } else { nil }
         }
@@ -107,8 +112,7 @@ enum AuthorizationCodes {
         WITH \(Primary.expression)
         SELECT \(Primary.columns), a.client, a.client_epoch, a.user_epoch, a.session, a.scope,
                a.audiences, a.redirect_uri, a.redirect_uri_sent, a.code_challenge, a.nonce,
-               a.expires_at,
-               a.redeemed_at, a.grant_id,
+               a.expires_at, a.redeemed_at, a.grant_id, a.authenticated_at,
                secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL,
                \(States.clientColumns), \(States.sessionColumns), \(States.userColumns)
         FROM primary_state
@@ -147,13 +151,13 @@ enum AuthorizationCodes {
             FROM code JOIN login ON login.id = code.session
             WHERE a.id = code.id AND code.grant_id IS NULL AND a.expires_at > clock_timestamp()
             RETURNING a.client, a.client_epoch, a.user_id, a.user_epoch, a.session, a.scope,
-                      a.audiences),
+                      a.audiences, a.authenticated_at),
         made AS (
             INSERT INTO grants (
                 id, client, client_epoch, user_id, user_epoch, session, is_offline, scope,
-                audiences, key_id, idle_expires_at, expires_at)
+                audiences, authenticated_at, key_id, idle_expires_at, expires_at)
             SELECT $2, client, client_epoch, user_id, user_epoch, session, $3, scope, audiences,
-                   $4, clock_timestamp() + make_interval(secs => $5::bigint),
+                   authenticated_at, $4, clock_timestamp() + make_interval(secs => $5::bigint),
                    clock_timestamp() + make_interval(secs => $6::bigint)
             FROM redeemed
             RETURNING id),
@@ -184,7 +188,8 @@ extension Store {
             AuthorizationCodes.issue, issue.id.uuid, request.client.id.uuid, request.client.epoch,
             session.user.uuid, session.userEpoch, session.id.uuid, request.scope.tokens,
             request.audience, request.address.redirectURI.text, request.isRedirectURISent,
-            request.challenge.hash, request.nonce, Limits.codeSeconds, deadline: deadline)
+            request.challenge.hash, request.nonce, Limits.codeSeconds,
+            session.authenticatedAt.seconds, deadline: deadline)
     }
 
     /// Reads a code's row with all that it hangs on.

@@ -155,6 +155,9 @@ enum ClientRecords {
 
     /// New settings for a client, if it is still as it was read (`$4`). A public client has no
     /// secret, and a confidential one keeps its.
+    ///
+    /// Done again after a lost reply, it finds the settings as it made them, and the secret where it
+    /// brought one; then it writes once more, so that its answer rests on a commit.
     static let update = Statement<
         Proven<FoundRow>, String, String, String, PostgresTime, String, String, [UInt8]?,
         [String], [String], [String], String?, [String], [String], String, String, Bool, Bool,
@@ -174,7 +177,14 @@ enum ClientRecords {
                 revokes = $15, first_party = $16, rotation = $17, retry_window_seconds = $18,
                 id_token_alg = $19
             FROM cause
-            WHERE client_id = $1 AND updated_at = $4 AND \(isStated)
+            WHERE client_id = $1 AND \(isStated) AND (
+                updated_at = $4
+                OR (name, auth_method, grant_types, redirect_uris, post_logout_redirect_uris, scope,
+                    audiences, introspects, revokes, first_party, rotation, retry_window_seconds,
+                    id_token_alg)
+                   = ($5, $6, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19)
+                   AND backchannel_logout_uri IS NOT DISTINCT FROM $11
+                   AND ($7::bytea IS NULL OR secret_hash = $7))
             RETURNING id)
         \(outcome)
         """)
@@ -239,6 +249,9 @@ enum ClientRecords {
         """)
 
     /// Removes a client, and with it all that was issued to it.
+    ///
+    /// Where there is none, it writes all the same: done again after a lost reply, its answer must
+    /// rest on a commit that a standby has, too.
     static let delete = Statement<Proven<FoundRow>, String, String, String>(
         "client_records_delete",
         """
@@ -249,7 +262,7 @@ enum ClientRecords {
         forgotten AS (
             DELETE FROM consents USING changed WHERE consents.client = changed.id
             RETURNING consents.client)
-        \(outcome)
+        \(outcome) CROSS JOIN (\(Store.written)) AS written
         """)
 }
 
@@ -338,14 +351,21 @@ extension Store {
     package func deleteClient(
         _ clientID: String, because cause: Cause
     ) async throws(StoreError) -> UnixTime {
-        try requireFound(
-            clientID, await proven(ClientRecords.delete, clientID, cause.reason, cause.actor))
+        var isRepeated = false
+        let rows = try await proven(
+            ClientRecords.delete, clientID, cause.reason, cause.actor,
+            onRepeat: { isRepeated = true })
+        return try requireFound(clientID, rows, orGone: isRepeated)
     }
 
+    /// - Parameter mayBeGone: that there is none any more is what was asked for: an attempt before
+    ///   this one may have removed it.
     private func requireFound(
-        _ clientID: String, _ rows: [Proven<ClientRecords.FoundRow>]
+        _ clientID: String, _ rows: [Proven<ClientRecords.FoundRow>], orGone mayBeGone: Bool = false
     ) throws(StoreError) -> UnixTime {
-        guard let first = rows.first, first.row.isFound else { throw noClient(clientID) }
+        guard let first = rows.first, first.row.isFound || mayBeGone else {
+            throw noClient(clientID)
+        }
         return first.primary.time
     }
 

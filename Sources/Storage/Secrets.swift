@@ -82,7 +82,8 @@ enum Secrets {
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM added) AS n
         """)
 
-    /// Retires a secret, again where it is retired already; never the last one that is not.
+    /// Retires a secret, again where it is retired already; never the last one that is not. A trigger
+    /// refuses where a signing key has no other, and else removes the copies under it.
     static let retire = Statement<Proven<ClientRecords.FoundRow>, Int16, String, String>(
         "secrets_retire",
         """
@@ -94,16 +95,7 @@ enum Secrets {
                 retired_reason = $2, retired_by = $3, retirements = retirements + 1
             WHERE key_id = $1
               AND EXISTS (SELECT FROM locked WHERE locked.key_id <> $1 AND locked.retired_at IS NULL)
-              -- No signing key may be lost with it.
-              AND NOT EXISTS (
-                  SELECT FROM signing_keys AS k
-                  WHERE k.withdrawn_at IS NULL AND NOT EXISTS (
-                      SELECT FROM signing_key_copies AS c JOIN locked USING (key_id)
-                      WHERE c.kid = k.kid AND c.key_id <> $1 AND locked.retired_at IS NULL))
-            RETURNING key_id),
-        forgotten AS (
-            DELETE FROM signing_key_copies AS c USING changed WHERE c.key_id = changed.key_id
-            RETURNING c.key_id)
+            RETURNING key_id)
         SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
         """)
 }
@@ -170,9 +162,8 @@ extension Store {
         let rows = try await proven(Secrets.retire, Int16(keyID), cause.reason, cause.actor)
         guard let first = rows.first, first.row.isFound else {
             throw .conflict(
-                "secret \(keyID) is the only one that is not retired, or the only one that a signing "
-                    + "key is kept under: start the nodes with a new one in front of it first "
-                    + "('doornail secret' prints one)")
+                "secret \(keyID) is the only one that is not retired: start the nodes with a new one in "
+                    + "front of it first ('doornail secret' prints one)")
         }
         return first.primary.time
     }

@@ -139,14 +139,19 @@ enum SessionRecords {
         }
     }
 
+    /// What a `GrantRow` is made of: `grants AS g` with its client, session and user.
+    static let grantColumns = """
+        \(States.grantColumns), \(States.clientColumns), \(States.sessionColumns),
+        \(States.userColumns), c.name, g.created_at, g.last_used_at,
+        least(g.idle_expires_at, g.expires_at)
+        """
+
     /// The grants of one session (`$1`), or those of a user (`$2`) that outlive their sessions.
     static let grants = Statement<Proven<GrantRow>, PostgresUUID?, PostgresUUID?>(
         "session_records_grants",
         """
         WITH \(Primary.expression)
-        SELECT \(Primary.columns), \(States.grantColumns), \(States.clientColumns),
-               \(States.sessionColumns), \(States.userColumns), c.name,
-               g.created_at, g.last_used_at, least(g.idle_expires_at, g.expires_at)
+        SELECT \(Primary.columns), \(grantColumns)
         FROM primary_state
         LEFT JOIN grants AS g ON g.session = $1 OR g.user_id = $2 AND g.is_offline
         LEFT JOIN clients AS c ON c.id = g.client

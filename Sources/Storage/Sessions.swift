@@ -111,8 +111,11 @@ enum Sessions {
         """)
 
     /// Writes a use down, which puts the idle expiry off. A session that is over stays so.
+    ///
+    /// The newest cookie ends the one before it, which waited for a lost answer. A request that read
+    /// the newest one (`$5`) before another login made the next ends nothing.
     static let use = Statement<
-        Proven<NoRow>, PostgresUUID, Int64, String?, String?, Bool
+        Proven<NoRow>, PostgresUUID, Int64, String?, String?, [UInt8]?
     >(
         "sessions_use",
         """
@@ -122,7 +125,8 @@ enum Sessions {
                 last_seen_at = clock_timestamp(),
                 idle_expires_at = clock_timestamp() + make_interval(secs => $2::bigint),
                 user_agent = coalesce($3, user_agent), address = coalesce($4, address),
-                previous_secret_hash = CASE WHEN $5 THEN NULL ELSE previous_secret_hash END
+                previous_secret_hash = CASE WHEN secret_hash = $5 THEN NULL
+                                            ELSE previous_secret_hash END
             WHERE id = $1 AND revoked_at IS NULL
               AND idle_expires_at > clock_timestamp() AND expires_at > clock_timestamp()
             RETURNING id)
@@ -187,11 +191,11 @@ extension Store {
 
     package func useSession(
         _ id: Identifier, from origin: Origin?, idleSeconds: Int64,
-        endingPreviousCookie: Bool = false, by deadline: ContinuousClock.Instant = Store.deadline
+        with cookie: SessionCookie? = nil, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) {
         _ = try await proven(
             Sessions.use, id.uuid, idleSeconds, origin?.userAgent, origin?.address,
-            endingPreviousCookie, deadline: deadline)
+            cookie?.secretHash, deadline: deadline)
     }
 
     /// Ends a login; `missing` where there is none of that id.

@@ -57,25 +57,32 @@ enum SigningKeys {
 
     /// A new key with its copies. Nodes that find at once that one is due make one: the others find
     /// a young key, unless they insist (`$6`).
+    ///
+    /// The secrets are locked, so that none of them is retired meanwhile; a key is not made where
+    /// all of them were.
     static let add = Statement<
         Proven<ClientRecords.FoundRow>, String, String, String, [Int16], [[UInt8]], Bool
     >(
         "signing_keys_add",
         """
         WITH \(Primary.expression),
+        held AS MATERIALIZED (
+            SELECT key_id FROM secrets WHERE key_id = ANY($4) AND retired_at IS NULL
+            ORDER BY key_id FOR SHARE),
         added AS (
             INSERT INTO signing_keys (kid, algorithm, public_jwk)
             SELECT $1, $2, $3
-            WHERE $6 OR NOT EXISTS (
+            WHERE EXISTS (SELECT FROM held) AND ($6 OR NOT EXISTS (
                 SELECT FROM signing_keys
                 WHERE algorithm = $2 AND withdrawn_at IS NULL
-                  AND created_at > clock_timestamp() - interval '1 minute')
+                  AND created_at > clock_timestamp() - interval '1 minute'))
             ON CONFLICT (kid) DO NOTHING
             RETURNING kid),
         copied AS (
             INSERT INTO signing_key_copies (kid, key_id, sealed)
             SELECT added.kid, c.key_id, c.sealed
             FROM added CROSS JOIN unnest($4::smallint[], $5::bytea[]) AS c (key_id, sealed)
+            JOIN held ON held.key_id = c.key_id
             RETURNING key_id)
         -- Done again after a lost reply, it finds its own key.
         SELECT \(Primary.columns),
@@ -83,16 +90,24 @@ enum SigningKeys {
         FROM primary_state CROSS JOIN (SELECT count(*) FROM copied) AS n
         """)
 
-    /// Copies of private parts under secrets that are new.
+    /// Copies of private parts under secrets that are new; none of a key that was withdrawn, or under
+    /// a secret that was retired, at this very moment too.
     static let copy = Statement<Proven<NoRow>, [String], [Int16], [[UInt8]]>(
         "signing_keys_copy",
         """
         WITH \(Primary.expression),
+        held AS MATERIALIZED (
+            SELECT key_id FROM secrets WHERE key_id = ANY($2) AND retired_at IS NULL
+            ORDER BY key_id FOR SHARE),
+        present AS MATERIALIZED (
+            SELECT kid FROM signing_keys WHERE kid = ANY($1) AND withdrawn_at IS NULL
+            ORDER BY kid FOR SHARE),
         copied AS (
             INSERT INTO signing_key_copies (kid, key_id, sealed)
             SELECT c.kid, c.key_id, c.sealed
             FROM unnest($1::text[], $2::smallint[], $3::bytea[]) AS c (kid, key_id, sealed)
-            JOIN secrets ON secrets.key_id = c.key_id AND secrets.retired_at IS NULL
+            JOIN held ON held.key_id = c.key_id
+            JOIN present ON present.kid = c.kid
             ORDER BY c.kid, c.key_id
             ON CONFLICT DO NOTHING
             RETURNING key_id)

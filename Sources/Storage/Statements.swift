@@ -10,7 +10,7 @@ package enum Statements {
         Consents.remember,
         Sessions.find, Sessions.begin, Sessions.renew, Sessions.use, Sessions.revoke,
         SessionRecords.list, SessionRecords.grants,
-        Accounts.devices, Accounts.endOthers,
+        Accounts.devices, Accounts.apps, Accounts.endOthers,
         Users.find, Users.profile,
         SigningKeys.list, SigningKeys.add, SigningKeys.copy, SigningKeys.withdraw,
         UserRecords.list, UserRecords.create, UserRecords.end, UserRecords.enable,

@@ -17,7 +17,7 @@ enum States {
     static let grantColumns = """
         g.id, g.client, g.client_epoch, g.user_id, g.user_epoch, g.session, g.is_offline, g.scope,
         g.audiences, g.generation, g.rotated_at, g.idle_expires_at, g.expires_at,
-        g.revoked_at IS NOT NULL
+        g.revoked_at IS NOT NULL, g.authenticated_at
         """
 
     struct ClientRow: PostgresRow {
@@ -95,6 +95,7 @@ enum States {
             let idleExpiresAt: PostgresTime? = try cells.next()
             let expiresAt: PostgresTime? = try cells.next()
             let isRevoked: Bool? = try cells.next()
+            let authenticatedAt: PostgresTime? = try cells.next()
             state =
                 if let id, let client, let clientEpoch, let user, let userEpoch, let session,
                     let isOffline, let scope, let audience, let generation, let rotatedAt,
@@ -106,7 +107,8 @@ enum States {
                         session: Identifier(session), isOffline: isOffline,
                         scope: Scope(stored: scope), audience: audience, generation: generation,
                         rotatedAt: UnixTime(rotatedAt), idleExpiresAt: UnixTime(idleExpiresAt),
-                        expiresAt: UnixTime(expiresAt), isRevoked: isRevoked)
+                        expiresAt: UnixTime(expiresAt), isRevoked: isRevoked,
+                        authenticatedAt: authenticatedAt.map { UnixTime($0) })
                 } else { nil }
         }
     }

@@ -63,13 +63,15 @@ package struct Store: Sendable {
 
     /// Runs a statement whose rows begin with the server's identity, and checks it. It is repeated
     /// while its outcome is unknown: each of these statements may be.
+    /// - Parameter onRepeat: called before each repeat, since what came before may have been done.
     func proven<Row: PostgresRow, each Input: PostgresValue>(
         _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input,
-        deadline: ContinuousClock.Instant = Store.deadline
+        deadline: ContinuousClock.Instant = Store.deadline, onRepeat: () -> Void = {}
     ) async throws(StoreError) -> [Proven<Row>] {
         do {
             let rows = try await Store.untilCertain(
-                statement, repeat each input, pool: pool, primary: primary, deadline: deadline)
+                statement, repeat each input, pool: pool, primary: primary, deadline: deadline,
+                onRepeat: onRepeat)
             guard !rows.isEmpty else {
                 throw PostgresError.undecodable(
                     "\(statement.name): no row of the server's identity")
@@ -86,7 +88,8 @@ package struct Store: Sendable {
     /// ending something twice ends it, until the deadline.
     static func untilCertain<Row: PostgresRow, each Input: PostgresValue>(
         _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input,
-        pool: PostgresPool, primary: PrimaryGuard, deadline: ContinuousClock.Instant
+        pool: PostgresPool, primary: PrimaryGuard, deadline: ContinuousClock.Instant,
+        onRepeat: () -> Void = {}
     ) async throws(PostgresError) -> [Proven<Row>] {
         var attempts = 0
         while true {
@@ -98,9 +101,14 @@ package struct Store: Sendable {
                 return rows
             } catch .outcomeUnknown(let reason) {
                 guard attempts < 3, .now < deadline else { throw .outcomeUnknown(reason) }
+                onRepeat()
             }
         }
     }
+
+    /// A write without a row (in the write-ahead log alone), for a statement whose answer has to rest
+    /// on a commit, whatever it finds: a standby that has this commit has all before it.
+    static let written = "SELECT pg_logical_emit_message(true, 'doornail', '') AS at"
 
     /// The guard's verdict as the error of a batch.
     static func check(_ primary: Primary, by guardian: PrimaryGuard) throws(PostgresError) {

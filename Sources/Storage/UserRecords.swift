@@ -157,7 +157,8 @@ enum UserRecords {
         \(outcome)
         """)
 
-    /// Removes a user, and with it every login.
+    /// Removes a user, and with it every login; where there is none, it writes all the same, as
+    /// for clients.
     static let delete = Statement<
         Proven<ClientRecords.FoundRow>, PostgresUUID?, String, String, String
     >(
@@ -170,7 +171,7 @@ enum UserRecords {
         forgotten AS (
             DELETE FROM consents USING changed WHERE consents.user_id = changed.id
             RETURNING consents.user_id)
-        \(outcome)
+        \(outcome) CROSS JOIN (\(Store.written)) AS written
         """)
 
     /// States the cause of a change, for the trigger that logs it at the commit: `$3` and `$4`.
@@ -230,16 +231,19 @@ extension Store {
     package func deleteUser(
         _ user: UserReference, because cause: Cause
     ) async throws(StoreError) -> UnixTime {
-        try requireFound(
-            user,
-            await proven(
-                UserRecords.delete, user.id?.uuid, user.key, cause.reason, cause.actor))
+        var isRepeated = false
+        let rows = try await proven(
+            UserRecords.delete, user.id?.uuid, user.key, cause.reason, cause.actor,
+            onRepeat: { isRepeated = true })
+        return try requireFound(user, rows, orGone: isRepeated)
     }
 
+    /// - Parameter mayBeGone: an attempt before this one may have removed it.
     private func requireFound(
-        _ user: UserReference, _ rows: [Proven<ClientRecords.FoundRow>]
+        _ user: UserReference, _ rows: [Proven<ClientRecords.FoundRow>],
+        orGone mayBeGone: Bool = false
     ) throws(StoreError) -> UnixTime {
-        guard let first = rows.first, first.row.isFound else { throw noUser(user) }
+        guard let first = rows.first, first.row.isFound || mayBeGone else { throw noUser(user) }
         return first.primary.time
     }
 

@@ -81,7 +81,8 @@ package enum Route: String, CaseIterable, Sendable {
                 Dictionary(
                     uniqueKeysWithValues: allCases.map {
                         ($0.path(for: paths), MethodMiddleware.Rule($0))
-                    })))
+                    }),
+                pages: ErrorPages(services.pages)))
         router.middlewares.add(
             ErrorMiddleware(
                 services,

@@ -42,7 +42,7 @@ struct Server {
                 session: SessionLifetime(
                     idleSeconds: try settings.sessionIdleSeconds(),
                     maximumSeconds: try settings.sessionMaximumSeconds())),
-            passwords: PasswordWork(threads: 2), pages: try PageRenderer())
+            passwords: PasswordWork(threads: 2), pages: try PageRenderer(brand: settings.brand()))
 
         let address = try settings.listen()
         let admin = try settings.adminListen()

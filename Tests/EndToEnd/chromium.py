@@ -61,7 +61,7 @@ def until(condition, problem, seconds=10):
 class Device:
     """One Chromium with a profile of its own. What its console says is kept, and asked for."""
 
-    def __init__(self, folder, scripts=True):
+    def __init__(self, folder, scripts=True, languages=None):
         options = webdriver.ChromeOptions()
         options.binary_location = next(path for path in map(shutil.which, NAMES) if path)
         for flag in [*FLAGS, f"--user-data-dir={folder}", f"--window-size={WIDE},900"]:
@@ -70,9 +70,13 @@ class Device:
             options.add_argument("--no-sandbox")
         options.accept_insecure_certs = True
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        preferences = {}
         if not scripts:
-            blocked = {"profile.managed_default_content_settings.javascript": 2}
-            options.add_experimental_option("prefs", blocked)
+            preferences["profile.managed_default_content_settings.javascript"] = 2
+        if languages:
+            preferences["intl.accept_languages"] = languages
+        if preferences:
+            options.add_experimental_option("prefs", preferences)
         service = Service(
             shutil.which("chromedriver"), popen_kw={"preexec_fn": dies_with_us(signal.SIGTERM)}
         )

@@ -1,5 +1,6 @@
 """/account: people see where they are logged in, end it, and are told the truth about it."""
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
@@ -214,24 +215,69 @@ def test_end_this_device_by_its_form(pair, eve, app):
 
 
 def test_end_an_app(doornail, pair, eve, app, api):
-    """What an app was allowed to keep ends; what it has through a login does not."""
+    """One access at a time: of an app that keeps it, or that has it through this login."""
     here = device(pair[0], eve)
     online = here.tokens(app)
     first, second = here.tokens(app, scope=OFFLINE), here.tokens(app, scope=OFFLINE)
     page = here.open("/account")
-    assert len(forms(page, "app")) == 2
-    assert "Use photos:read" in page.text and "Keep its access after you log out" in page.text
-    # The newest is listed first.
-    after = here.follow(send(here, page, "app", 0))
+    words = page.text
+    assert words.index("Apps with access through this login:") < words.index("Other devices")
+    # This device's come first; of those that are kept, the newest.
+    assert len(forms(page, "app")) == 3
+    assert "Use photos:read" in words and "Keep its access after you log out" in words
+    after = here.follow(send(here, page, "app", 1))
     assert "app lost this access, on all servers. It still has the other access" in after.text
     assert not alive(pair, api, second.access) and not alive(pair, api, second.refresh)
     assert alive(pair, api, first.access) and alive(pair, api, online.access)
-    gone = here.follow(send(here, page, "app", 0))
+    gone = here.follow(send(here, page, "app", 1))
     assert "not there any more" in gone.alert
-    after = press(here, "app")
+    after = press(here, "app", 1)
     assert "app lost this access" in after.text and "There are none." in after.text
     assert not alive(pair, api, first.refresh) and alive(pair, api, online.refresh)
     assert refresh(pair[1], app, first.refresh).json()["error"] == "invalid_grant"
+    # What it has through this login ends alone, and the login goes on.
+    after = press(here, "app")
+    assert "app lost this access, on all servers." in after.text
+    assert "Apps with access through this login" not in after.text
+    assert not alive(pair, api, online.access) and not alive(pair, api, online.refresh)
+    assert not forms(after, "app") and here.is_logged_in(app)
+
+
+def test_an_app_that_stays(doornail, pair, eve, app, api):
+    """What hangs on the login that is kept outlives the end of all others, and can be ended."""
+    here = device(pair[0], eve)
+    online = here.tokens(app)
+    page = press(here, "others")
+    assert alive(pair, api, online.access)
+    assert len(forms(page, "app")) == 1
+    assert "app lost this access" in press(here, "app").text
+    assert not alive(pair, api, online.access) and not alive(pair, api, online.refresh)
+
+
+def test_many_logins(doornail, pair, eve, app):
+    """However many there were, the page is quick; what it does not show, it counts."""
+    here = device(pair[0], eve)
+    doornail.sql(
+        f"""
+        SET session_replication_role = replica;
+        INSERT INTO sessions (
+            id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at, expires_at)
+        SELECT gen_random_uuid(), s.user_id, s.user_epoch, sha256('x'), '{{pwd}}',
+               now() - n * interval '1 second',
+               now() + CASE WHEN n > 150 THEN -1 ELSE 1 END * interval '1 day',
+               now() + interval '1 day'
+        FROM sessions AS s, generate_series(1, 20000) AS n
+        WHERE s.id = '{sid_of(here)}';
+        RESET session_replication_role
+        """
+    )
+    before = time.monotonic()
+    page = here.open("/account")
+    assert time.monotonic() - before < 2
+    assert len(forms(page, "session")) == 101
+    assert "And 50 more, not shown here. “Log out all other devices” ends them, too." in page.text
+    page = press(here, "others")
+    assert "You are logged in nowhere else." in page.text and "not shown" not in page.text
 
 
 def test_ids_of_others(doornail, pair, eve, bob, app, api):
@@ -241,13 +287,19 @@ def test_ids_of_others(doornail, pair, eve, bob, app, api):
     own = here.tokens(app)
     before = doornail.sql("SELECT last_number FROM revocation_clock")
     grants = [str(row[0]) for row in doornail.sql("SELECT id FROM grants")]
+    # The page offers this device's own, and no other.
+    (offered,) = forms(here.open("/account"), "app")
+    assert offered.fields["id"] in grants
     for bad in (sid_of(theirs), str(uuid.uuid4()), "x", "'; --", None, *grants):
         page = press(here, "session", id=bad)
         assert "not there any more" in page.alert
     page = here.open("/account")
     (form,) = forms(page, "session")
     online_grants = [
-        str(row[0]) for row in doornail.sql("SELECT id FROM grants WHERE NOT is_offline")
+        str(row[0])
+        for row in doornail.sql(
+            "SELECT id FROM grants WHERE NOT is_offline AND user_id <> %s", eve.id
+        )
     ]
     theirs_kept = doornail.sql("SELECT id FROM grants WHERE user_id = %s AND is_offline", bob.id)
     for bad in (form.fields["id"], "x", None, str(theirs_kept[0][0]), *online_grants):

@@ -174,7 +174,9 @@ def test_unknown_user_and_wrong_password_take_the_same_time(node, ada):
         browser.login(name, new_password(), page)
         return time.monotonic() - began
 
-    known, unknown = (min(seconds(name) for _ in range(2)) for name in (ada.name, "ila"))
+    # In turns, and the best of each: what else the machine does may slow down any one of them.
+    rounds = [(seconds(ada.name), seconds("ila")) for _ in range(3)]
+    known, unknown = map(min, zip(*rounds, strict=True))
     assert 0.5 < known / unknown < 2
 
 

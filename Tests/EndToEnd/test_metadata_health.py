@@ -40,6 +40,7 @@ def expected_metadata(issuer):
         ],
         "acr_values_supported": ["1"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "ui_locales_supported": ["en", "de"],
     }
 
 

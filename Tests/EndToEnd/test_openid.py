@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from browser import Browser, Tokens, refresh
+from browser import Browser, Page, Tokens, refresh
 from support import INACTIVE, SEEN, assert_error
 
 SCOPE = "openid profile email photos:read offline_access"
@@ -106,6 +106,35 @@ def test_id_tokens(doornail, pair, node, here, grace, rsa, ecdsa, algorithm):
     assert "nonce" not in again
 
 
+def test_auth_time_is_the_grants(node, here, grace, rsa):
+    """A refresh vouches for the login that the grant was made in (OpenID Connect Core §12.2)."""
+    tokens, token = tokens_of(here, rsa)
+    _, first = claims_of(node, rsa, token)
+    code = here.authorize(rsa, scope=SCOPE)
+    time.sleep(1.1)
+    # The same person in the same browser: the same session, with a later login.
+    here.log_in(grace)
+    answer = code.redeem(node)
+    SEEN.add(answer.json()["id_token"])
+    _, before = claims_of(node, rsa, answer.json()["id_token"])
+    assert before["auth_time"] == first["auth_time"]
+    tokens = tokens.rotate(node)
+    for _ in range(2):
+        answer = refresh(node, rsa, tokens.refresh)
+        SEEN.add(answer.json()["id_token"])
+        _, again = claims_of(node, rsa, answer.json()["id_token"])
+        assert (again["sid"], again["auth_time"]) == (first["sid"], first["auth_time"])
+    _, later = claims_of(node, rsa, tokens_of(here, rsa)[1])
+    assert later["sid"] == first["sid"] and later["auth_time"] > first["auth_time"]
+
+
+def test_the_nonce_is_bounded(node, here, rsa):
+    longest = "n" * 512
+    _, token = tokens_of(here, rsa, nonce=longest)
+    assert claims_of(node, rsa, token)[1]["nonce"] == longest
+    assert here.authorize(rsa, scope=SCOPE, nonce=longest + "n").error == "invalid_request"
+
+
 def test_only_who_asks_gets_one(here, rsa):
     for scope in ("photos:read", "profile"):
         assert tokens_of(here, rsa, scope=scope)[1] is None
@@ -168,11 +197,20 @@ def test_userinfo_refuses(doornail, node, here, api, rsa, client):
         answer = userinfo(node, wrong)
         assert answer.status_code == 401
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
-    assert node.request("GET", "/userinfo").status_code == 401
-    for headers in ({"Authorization": f"Basic {tokens.access}"}, {"Authorization": "Bearer"}):
-        assert node.request("GET", "/userinfo", headers=headers).status_code == 401
-    answer = node.request("GET", "/userinfo?" + urlencode({"access_token": tokens.access}))
-    assert answer.status_code == 401
+    assert node.request("GET", "/userinfo", headers={"Authorization": "Bearer"}).status_code == 401
+    # Without a token, or by something else than Bearer, nothing was wrong with one
+    # (RFC 6750 §3.1).
+    query = "/userinfo?" + urlencode({"access_token": tokens.access})
+    for answer in (
+        node.request("GET", "/userinfo"),
+        node.request("GET", query),
+        node.request("GET", "/userinfo", headers={"Authorization": f"Basic {tokens.access}"}),
+        node.post("/userinfo", {}),
+        node.post("/userinfo", {"token": tokens.access}),
+    ):
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="doornail"'
+        assert "error" not in answer.headers["WWW-Authenticate"]
     node.end(rsa, tokens.access)
     assert userinfo(node, tokens.access).status_code == 401
 
@@ -273,6 +311,7 @@ def test_forged_hints_are_none(node, here, grace, rsa):
         forged(token, header={"kid": "../../dev/null"}),
         token[:-4] + "AAAA",
         "x.y.z",
+        "x" * 9000,
         "x" * 20000,
     ):
         answer = log_out(here, id_token_hint=hint, post_logout_redirect_uri=AFTER)
@@ -284,6 +323,19 @@ def test_a_hint_for_another_client_asks(here, rsa, ecdsa):
     _, token = tokens_of(here, rsa)
     answer = log_out(here, id_token_hint=token, client_id=ecdsa.id)
     assert answer.status_code == 200 and here.is_logged_in(rsa)
+
+
+@pytest.mark.parametrize("end", ["disable", "delete"])
+def test_a_hint_of_a_client_that_may_nothing_asks(doornail, here, rsa, end):
+    """Whoever was shut out speaks for no login any more: the person is asked."""
+    gone = make_app(doornail, f"gone-{end}")
+    _, token = tokens_of(here, gone)
+    doornail.cli("client", end, gone.id)
+    answer = log_out(here, id_token_hint=token, post_logout_redirect_uri=AFTER)
+    assert answer.status_code == 200 and here.is_logged_in(rsa)
+    # The form goes on without it, and the browser stays here.
+    answer = here.submit(Page(answer))
+    assert here.is_ours(here.location(answer)) and not here.is_logged_in(rsa)
 
 
 # Keys

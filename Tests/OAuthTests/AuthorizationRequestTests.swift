@@ -46,6 +46,15 @@ import Testing
 
     // MARK: Errors for the client
 
+    @Test func theNonceIsBounded() throws {
+        let longest = String(repeating: "n", count: Limits.nonceBytes)
+        #expect(try Self.request(Self.right + "&nonce=\(longest)").nonce == longest)
+        let refusal = #expect(throws: AuthorizationRequest.Refusal.self) {
+            _ = try Self.request(Self.right + "&nonce=\(longest)n")
+        }
+        #expect(refusal?.error.code == .invalidRequest)
+    }
+
     @Test(
         arguments: [
             ("response_type=code" + uri, .invalidRequest),

@@ -72,7 +72,8 @@ import Testing
     private static let token = IDToken(
         issuer: "https://i.example", subject: Fixture.user.id, clientID: "app",
         issuedAt: UnixTime(seconds: 1_000), expiresAt: UnixTime(seconds: 1_300),
-        session: Fixture.session(), nonce: "n", accessToken: Redacted("dn_at_x"))
+        session: Fixture.session(), authenticatedAt: UnixTime(seconds: 800), nonce: "n",
+        accessToken: Redacted("dn_at_x"))
 
     /// What was signed comes back as a hint, long after it expired, and from this issuer alone.
     @Test(arguments: SigningAlgorithm.allCases)
@@ -101,6 +102,40 @@ import Testing
         ] {
             #expect(await set.hint(broken, issuer: "https://i.example") == nil)
         }
+    }
+
+    /// A key that is not known by its name is no key: no other stands in for it.
+    @Test(arguments: SigningAlgorithm.allCases)
+    func aKeyIsNamed(algorithm: SigningAlgorithm) async throws {
+        let (key, other) = (try Self.key(algorithm), try Self.key(.es256))
+        let text = try #require(
+            try await Self.set(key).sign(Self.token, by: algorithm)
+        ).value
+        // The very key, known under another name alone.
+        let renamed = try await SigningKeySet(
+            signers: [], published: [],
+            known: [key.publicJWK.replacing(key.kid, with: other.kid)])
+        #expect(await renamed.hint(text, issuer: "https://i.example") == nil)
+    }
+
+    /// A hint serves up to its bound, and is none beyond.
+    @Test func aHintIsBounded() async throws {
+        let set = try await Self.set(Self.key(.es256))
+        var sizes: [Bool: Int] = [:]
+        for length in 5_600...5_800 {
+            let token = IDToken(
+                issuer: "https://i.example", subject: Fixture.user.id, clientID: "app",
+                issuedAt: UnixTime(seconds: 1_000), expiresAt: UnixTime(seconds: 1_300),
+                session: Fixture.session(), authenticatedAt: UnixTime(seconds: 800),
+                nonce: String(repeating: "n", count: length), accessToken: Redacted("dn_at_x"))
+            let text = try #require(try await set.sign(token, by: .es256)).value
+            let fits = text.utf8.count <= Limits.idTokenBytes
+            #expect(await (set.hint(text, issuer: "https://i.example") != nil) == fits)
+            sizes[fits] = max(sizes[fits] ?? 0, text.utf8.count)
+        }
+        // Base64 leaves out every fourth length.
+        #expect((sizes[true] ?? 0) >= Limits.idTokenBytes - 1)
+        #expect(sizes[false] != nil)
     }
 
     /// A private part opens under the secret it was sealed under, for the key it is of.

@@ -141,11 +141,15 @@ import Testing
     @Test(
         arguments: [
             ("scope=c", .invalidScope), ("scope=%22", .invalidScope),
+            // There is no person who could log in, or be away.
+            ("scope=openid", .invalidScope), ("scope=a+offline_access", .invalidScope),
             ("resource=https://t", .invalidTarget),
             ("resource=https://r%23f", .invalidTarget), ("resource=r", .invalidTarget),
         ] as [(String, OAuthError.Code)])
     func refuses(form: String, code: OAuthError.Code) throws {
-        let client = try Fixture.authenticated(Fixture.client(audiences: ["https://r"]))
+        let client = try Fixture.authenticated(
+            Fixture.client(
+                scope: ["a", "b", "openid", "offline_access"], audiences: ["https://r"]))
         let error = #expect(throws: OAuthError.self) {
             try ClientCredentialsGrant(Fixture.form(form), client: client)
         }
@@ -220,6 +224,31 @@ import Testing
         #expect(registration.problems == ["the name is empty"])
         #expect(ClientRegistration(name: "x", method: .any, grantTypes: []).problems.isEmpty)
     }
+
+    /// What the answer says would stand there twice (RFC 6749 §4.1.2, RFC 9207 §2).
+    @Test(
+        arguments: [
+            ("https://app.example/cb?code=1", "code"),
+            ("https://app.example/cb?x=1&state", "state"),
+            ("https://app.example/cb?%65rror=", "error"), ("com.example.app:/cb?iss=x", "iss"),
+            ("https://app.example/cb?error_description=x", "error_description"),
+            ("https://app.example/cb?c%6fd%65=1&x=%ZZ", "code"),
+            ("https://app.example/cb?codes=1&State=2&x=code", nil),
+            ("https://app.example/code=1/state", nil), ("https://app.example/cb?", nil),
+            ("https://app.example/cb?x?code=1", nil),
+        ] as [(String, String?)])
+    func answersHaveTheirOwnParameters(uri: String, name: String?) {
+        let registration = ClientRegistration(
+            name: "x", method: .any, grantTypes: [.authorizationCode], redirectURIs: [uri])
+        let expected = name.map {
+            "the redirect URI '\(uri)' has a parameter '\($0)', which the answer has itself"
+        }
+        #expect(registration.problems == (expected.map { [$0] } ?? []))
+        // What comes after a logout is no such answer.
+        let after = ClientRegistration(
+            name: "x", method: .any, grantTypes: [], postLogoutRedirectURIs: [uri])
+        #expect(after.problems.isEmpty)
+    }
 }
 
 @Suite struct IssuerTests {
@@ -247,7 +276,8 @@ import Testing
     }
 
     @Test func metadataNamesOnlyWhatWorks() throws {
-        let document = Metadata.document(issuer: try Issuer("https://a.example/t"))
+        let document = Metadata.document(
+            issuer: try Issuer("https://a.example/t"), languages: ["en", "de"])
         let methods = #""client_secret_basic","client_secret_post""#
         #expect(
             document
@@ -274,7 +304,8 @@ import Testing
                 + #""claims_supported":["sub","preferred_username","name","updated_at","email","#
                 + #""email_verified","iss","aud","exp","iat","auth_time","nonce","acr","amr","#
                 + #""sid"],"acr_values_supported":["1"],"#
-                + #""prompt_values_supported":["none","login","consent","select_account"]}"#
+                + #""prompt_values_supported":["none","login","consent","select_account"],"#
+                + #""ui_locales_supported":["en","de"]}"#
         )
     }
 }

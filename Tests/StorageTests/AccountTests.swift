@@ -451,7 +451,7 @@ import Testing
         }
     }
 
-    // MARK: The seam, and the list
+    // MARK: The seam
 
     @Test(arguments: [false, true])
     func throughTheRevoker(changesPassword: Bool) async throws {
@@ -474,40 +474,6 @@ import Testing
                 _ = try await revoker.end(ending, because: StoreFixture.cause)
             }
             #expect(error?.kind == "missing")
-        }
-    }
-
-    @Test func isRead() async throws {
-        try await StoreFixture.with { fixture in
-            let devices = try await twoDevices(fixture)
-            let user = try await fixture.sessionUser(devices.here).user.id
-            let bob = try await fixture.user("bob")
-            _ = try await fixture.login("bob")
-            let store = fixture.store
-            let account = try await store.account(of: user)
-            #expect(
-                account.devices.map(\.session.id) == [devices.there, devices.here].map(\.session))
-            #expect(account.devices.map(\.apps) == [["app"], ["app"]])
-            #expect(account.devices[0].userAgent == "tests")
-            #expect(account.devices[0].address == "127.0.0.1")
-            #expect(Set(account.apps.map(\.id)) == [devices.offline, devices.offlineThere])
-
-            _ = try await store.revokeGrant(devices.boundThere, because: StoreFixture.cause)
-            _ = try await store.revokeGrant(devices.offline, because: StoreFixture.cause)
-            _ = try await store.revokeSession(devices.here.session, because: StoreFixture.cause)
-            let after = try await store.account(of: user)
-            #expect(after.devices.map(\.session.id) == [devices.there.session])
-            #expect(after.devices.map(\.apps) == [[]])
-            #expect(after.apps.filter { $0.death == nil }.map(\.id) == [devices.offlineThere])
-            // What was ended is read where it is asked for.
-            let told = try await store.account(of: user, ended: devices.here.session)
-            #expect(
-                told.devices.first { $0.session.id == devices.here.session }?.death
-                    == .sessionEnded)
-            // Another person's is not.
-            let bobs = try await store.account(of: bob, ended: devices.here.session)
-            #expect(bobs.devices.count == 1)
-            #expect(bobs.apps.isEmpty)
         }
     }
 }

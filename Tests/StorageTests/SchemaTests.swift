@@ -82,8 +82,10 @@ import Testing
                 "access_tokens_revoke": "'{}', '{}', '{}', '{}', '{}'",
                 "grants_rotate": "'{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}'",
                 "grants_revoke": "'{}', '{}', '{}'",
-                "sessions_find": "\(id), \(id)", "sessions_use": "\(id), 1, '', '', false",
-                "users_find": "''", "authorization_codes_find": "\(id), 1",
+                "sessions_find": "\(id), \(id)", "sessions_use": "\(id), 1, '', '', ''",
+                "accounts_devices": "\(id), \(id), \(id), 101",
+                "accounts_apps": "\(id), \(id), \(id), 100", "users_find": "''",
+                "authorization_codes_find": "\(id), 1",
                 "authorization_codes_redeem": "\(id), \(id), false, 1, 1, 1, 9",
             ]
             var examined = 0

@@ -146,7 +146,7 @@ import Testing
             try await fixture.sql("BEGIN")
             for _ in 0..<2 {
                 try await fixture.sql(
-                    "EXECUTE use_session ('\(cookie.session)', 500, NULL, '::1', false)")
+                    "EXECUTE use_session ('\(cookie.session)', 500, NULL, '::1', NULL)")
             }
             #expect(
                 try await fixture.value(
@@ -341,8 +341,13 @@ extension StoreFixture {
             #expect(try await fixture.isAlive(second))
             #expect(try await !fixture.sessionUser(first).isNewest)
             #expect(try await fixture.sessionUser(second).isNewest)
+            // A request that came with the first cookie, and read the row before the second one
+            // took its place, is late.
             try await fixture.store.useSession(
-                first.session, from: nil, idleSeconds: 500, endingPreviousCookie: true)
+                first.session, from: nil, idleSeconds: 500, with: first)
+            #expect(try await fixture.isAlive(first))
+            try await fixture.store.useSession(
+                first.session, from: nil, idleSeconds: 500, with: second)
             #expect(try await fixture.verdict(on: first) == .unknown)
             #expect(try await fixture.isAlive(second))
         }

@@ -1,3 +1,4 @@
+import OAuth
 import Testing
 import Web
 
@@ -24,70 +25,83 @@ import Web
     ]
 
     /// Every page, every optional member set, with one text wherever a text from outside goes.
-    private static func pages(_ text: String) -> [any Page] {
+    static func pages(_ text: String, in words: Words = .english) -> [any Page] {
+        let html = HTML(text)
         let fields = [Field("form_token", "t"), Field(text, text)]
         return [
             LoginPage(
-                action: text, hidden: fields, username: text, clientName: text, alert: text,
+                words, action: text, hidden: fields, username: text, clientName: text, alert: html,
                 formTargets: [text]),
             ConsentPage(
-                action: text, hidden: fields, clientName: text, clientID: text, redirectHost: text,
-                username: text, scopes: [ScopeText("openid"), ScopeText(text)], isOffline: true,
+                words, action: text, hidden: fields, clientName: text, clientID: text,
+                redirectHost: text, username: text, scopes: scopes(text, words), isOffline: true,
                 switchAccountURL: text, formTargets: [text]),
             SignedInPage(
-                username: text, name: text, accountURL: text, logoutURL: text,
+                words, username: text, name: text, accountURL: text, logoutURL: text,
                 switchAccountURL: text),
             AccountPage(
-                action: text, hidden: fields, username: text, name: text, notice: text,
-                alert: text, thisDevice: device(text), devices: [device(text), device(text)],
-                moreDevices: 2,
-                apps: [
-                    AppText(
-                        id: text, name: text, used: TimeText(ago: text, exact: text),
-                        begun: TimeText(ago: text, exact: text),
-                        scopes: [ScopeText("openid"), ScopeText(text)])
-                ],
-                precision: text),
+                words, action: text, hidden: fields, username: text, name: text, notice: html,
+                alert: html, thisDevice: device(text, words),
+                deviceApps: [app(text, html, words)],
+                devices: [device(text, words), device(text, words)], moreDevices: 2,
+                apps: [app(text, html, words)], moreApps: 1, precisionSeconds: 120),
             LogoutPage(
-                action: text, hidden: fields, username: text, clientName: text, formTargets: [text]
-            ),
-            LoggedOutPage(returnURL: "https://app.example/?a=1&b='x'"),
-            NotLoggedInPage(),
+                words, action: text, hidden: fields, username: text, clientName: text,
+                formTargets: [text]),
+            LoggedOutPage(words, returnURL: "https://app.example/?a=1&b='x'"),
+            NotLoggedInPage(words),
             ErrorPage(
-                status: 400, heading: text, words: text, code: text, requestID: text,
-                retrySeconds: 30),
-            FormPostPage(action: text, fields: fields),
+                words, status: 400, heading: html,
+                explanation: words.failure.reason(.missing(parameter: text)), code: text,
+                requestID: text, retrySeconds: 30),
+            FormPostPage(words, action: text, fields: fields),
         ]
     }
 
-    private static func device(_ text: String) -> DeviceText {
+    private static func app(_ text: String, _ html: HTML, _ words: Words) -> AppText {
+        AppText(
+            id: text, name: text, used: TimeText(ago: html, exact: text),
+            begun: TimeText(ago: html, exact: text), scopes: scopes(text, words), in: words)
+    }
+
+    private static func scopes(_ text: String, _ words: Words) -> [ScopeText] {
+        ["openid", "profile", "email", "offline_access", text].map { ScopeText($0, in: words) }
+    }
+
+    private static func device(_ text: String, _ words: Words) -> DeviceText {
         DeviceText(
-            id: text, userAgent: text, address: text, used: TimeText(ago: text, exact: text),
-            begun: TimeText(ago: text, exact: text), apps: [text, text])
+            id: text, userAgent: text, address: text,
+            used: TimeText(ago: HTML(text), exact: text),
+            begun: TimeText(ago: HTML(text), exact: text), apps: [text, text], in: words)
     }
 
     /// The pages with as little in them as they may have.
-    private static let barePages: [any Page] = [
-        LoginPage(action: "/login", hidden: []),
-        ConsentPage(
-            action: "/authorize", hidden: [], clientName: "App", clientID: "app",
-            redirectHost: "app.example", username: "ada", scopes: [], isOffline: false,
-            switchAccountURL: "/login", formTargets: []),
-        SignedInPage(
-            username: "ada", name: nil, accountURL: "/account", logoutURL: "/logout",
-            switchAccountURL: "/login"),
-        AccountPage(
-            action: "/account", hidden: [], username: "ada", name: nil,
-            thisDevice: DeviceText(
-                id: "1", userAgent: nil, address: nil, used: TimeText(ago: "now", exact: "now"),
-                begun: TimeText(ago: "now", exact: "now"), apps: []),
-            devices: [], apps: [], precision: "a minute"),
-        LogoutPage(action: "/logout", hidden: [], username: "ada"),
-        LoggedOutPage(),
-        NotLoggedInPage(),
-        ErrorPage(status: 500, heading: "Sorry", words: "It broke.", requestID: "r"),
-        FormPostPage(action: "https://app.example/cb", fields: []),
-    ]
+    static func barePages(in words: Words = .english) -> [any Page] {
+        let now = TimeText(ago: words.time.justNow, exact: "now")
+        return [
+            LoginPage(words, action: "/login", hidden: []),
+            ConsentPage(
+                words, action: "/authorize", hidden: [], clientName: "App", clientID: "app",
+                redirectHost: "app.example", username: "ada", scopes: [], isOffline: false,
+                switchAccountURL: "/login", formTargets: []),
+            SignedInPage(
+                words, username: "ada", name: nil, accountURL: "/account", logoutURL: "/logout",
+                switchAccountURL: "/login"),
+            AccountPage(
+                words, action: "/account", hidden: [], username: "ada", name: nil,
+                thisDevice: DeviceText(
+                    id: "1", userAgent: nil, address: nil, used: now, begun: now, apps: [],
+                    in: words),
+                devices: [], apps: [], precisionSeconds: 60),
+            LogoutPage(words, action: "/logout", hidden: [], username: "ada"),
+            LoggedOutPage(words),
+            NotLoggedInPage(words),
+            ErrorPage(
+                words, status: 500, heading: words.failure.wentWrong,
+                explanation: words.failure.serverError, requestID: "r"),
+            FormPostPage(words, action: "https://app.example/cb", fields: []),
+        ]
+    }
 
     private func header(_ name: String, of page: RenderedPage) -> String? {
         page.headers.first { $0.0 == name }?.1
@@ -98,7 +112,11 @@ import Web
     @Test(arguments: hostile)
     func hostileTextStaysText(text: String) throws {
         let renderer = try PageRenderer()
-        for (plain, page) in zip(Self.pages(Self.harmless), Self.pages(text)) {
+        let pairs = Language.allCases.flatMap { language in
+            zip(
+                Self.pages(Self.harmless, in: language.words), Self.pages(text, in: language.words))
+        }
+        for (plain, page) in pairs {
             let expected = renderer.render(plain).html
             let html = renderer.render(page).html
             let name = "\(type(of: page))"
@@ -130,7 +148,8 @@ import Web
 
     @Test func nothingIsEscapedTwice() throws {
         let html = try PageRenderer().render(
-            LoginPage(action: "/login?a=1&b=2", hidden: [Field("q", "\"")], clientName: "A & B")
+            LoginPage(
+                .english, action: "/login?a=1&b=2", hidden: [Field("q", "\"")], clientName: "A & B")
         ).html
         #expect(count("action=\"/login?a=1&amp;b=2\"", in: html) == 1)
         #expect(count("<bdi>A &amp; B</bdi>", in: html) == 1)
@@ -144,7 +163,8 @@ import Web
     /// may insert by `{{{name}}}` alone, and every name has to be there.
     @Test func everyTagResolves() throws {
         let layout = Layout(
-            title: HTML("t"), styleNonce: "n", style: HTML("s"), body: HTML("b"),
+            language: .german, title: HTML("t"), brand: try Brand(logo: Logo([0xFF, 0xD8, 0xFF])),
+            styleNonce: "n", style: HTML("s"), body: HTML("b"),
             script: Layout.Script(nonce: "n", text: HTML("s")))
         var values: [(PageTemplate, Any)] = [(.layout, layout)]
         for page in Self.pages(Self.harmless) { values.append((type(of: page).template, page)) }
@@ -152,24 +172,30 @@ import Web
         for (template, value) in values {
             let used = try names(in: template.text, of: value)
             let members = Set(Mirror(reflecting: value).children.compactMap(\.label))
-            #expect(members.subtracting(["formTargets"]).subtracting(used).isEmpty, "\(template)")
+            #expect(members.subtracting(Self.forTheLayout).subtracting(used).isEmpty, "\(template)")
             #expect(isSafe(value), "\(template)")
         }
     }
 
+    private static let forTheLayout: Set = ["formTargets", "language", "words"]
+
     @Test(arguments: [
         "{{title}}", "{{& title}}", "{{% CONTENT_TYPE:TEXT}}", "{{> login}}", "{{=<% %>=}}",
         "{{! note}}", "{{{absent}}}", "{{#title}}", "{{#title}}{{/body}}", "{{{formTargets}}}",
-        "{{{title", "<p title={{{title}}}>",
+        "{{{title", "<p title={{{title}}}>", "{{{words}}}", "{{{words.absent}}}",
+        "{{{words..title}}}",
+        "{{{.words.title}}}",
     ])
     func otherTagsAreRefused(template: String) {
-        let page = NotLoggedInPage()
+        let page = NotLoggedInPage(.english)
         #expect(throws: (any Error).self) { try names(in: template, of: page) }
     }
 
     @Test func noTagIsLeftOver() throws {
         let renderer = try PageRenderer()
-        for page in Self.pages(Self.harmless) + Self.barePages {
+        for page in Language.allCases.flatMap({
+            Self.pages(Self.harmless, in: $0.words) + Self.barePages(in: $0.words)
+        }) {
             let html = renderer.render(page).html
             for rest in ["{{", "}}", "Optional(", "nil", "HTML(", "Web."] {
                 #expect(count(rest, in: html) == 0, "\(type(of: page)): \(rest)")
@@ -184,11 +210,12 @@ import Web
 
     @Test func headersConfineThePage() throws {
         let renderer = try PageRenderer()
-        for page in Self.barePages {
+        for page in Self.barePages() {
             let rendered = renderer.render(page)
             for (name, value) in [
                 ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"),
-                ("Pragma", "no-cache"), ("Referrer-Policy", "no-referrer"),
+                ("Pragma", "no-cache"), ("Vary", "Accept-Language"), ("Content-Language", "en"),
+                ("Referrer-Policy", "no-referrer"),
                 ("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"),
             ] {
                 #expect(header(name, of: rendered) == value)
@@ -205,7 +232,7 @@ import Web
         let renderer = try PageRenderer()
         var seen: Set<String> = []
         for _ in 0..<3 {
-            for page in Self.barePages where !(page is FormPostPage) {
+            for page in Self.barePages() where !(page is FormPostPage) {
                 let rendered = renderer.render(page)
                 let nonces = nonces(in: rendered.html)
                 #expect(nonces.count == 1)
@@ -223,7 +250,7 @@ import Web
     @Test func theFormPostPageSendsItself() throws {
         let rendered = try PageRenderer().render(
             FormPostPage(
-                action: "https://app.example/cb?x=1",
+                .english, action: "https://app.example/cb?x=1",
                 fields: [Field("code", "c"), Field("submit", "s")]))
         let nonces = nonces(in: rendered.html)
         #expect(nonces.count == 2)
@@ -240,7 +267,7 @@ import Web
 
     @Test func aFormMayEndAtItsTargets() throws {
         let page = LoginPage(
-            action: "/login", hidden: [],
+            .english, action: "/login", hidden: [],
             formTargets: [
                 "https://app.example/cb", "https://app.example/other", "com.example.app:/cb",
                 "x; script-src *",
@@ -287,33 +314,33 @@ import Web
     @Test func wordsAreExact() throws {
         let renderer = try PageRenderer()
         func html(_ page: some Page) -> String { renderer.render(page).html }
-        let login = LoginPage(action: "/", hidden: [], username: "ada")
+        let login = LoginPage(.english, action: "/", hidden: [], username: "ada")
         #expect(count("value=\"ada\"", in: html(login)) == 1)
         #expect(
             count("autocomplete=\"current-password\" required autofocus>", in: html(login)) == 1)
-        #expect(ScopeText.words(for: "calendar.read") == "calendar.read")
         let consent = ConsentPage(
-            action: "/", hidden: [], clientName: "App", clientID: "app",
+            .english, action: "/", hidden: [], clientName: "App", clientID: "app",
             redirectHost: "app.example", username: "ada",
-            scopes: [ScopeText("email"), ScopeText("calendar.read")], isOffline: false,
-            switchAccountURL: "/login", formTargets: [])
+            scopes: ["email", "calendar.read"].map { ScopeText($0, in: .english) },
+            isOffline: false, switchAccountURL: "/login", formTargets: [])
         #expect(count("<li>See your email address</li>", in: html(consent)) == 1)
         #expect(count("<li>Use <code>calendar.read</code></li>", in: html(consent)) == 1)
         #expect(count("after you log out", in: html(consent)) == 0)
-        #expect(count("<a href=", in: html(LoggedOutPage(returnURL: "javascript:alert(1)"))) == 0)
+        let away = LoggedOutPage(.english, returnURL: "javascript:alert(1)")
+        #expect(count("<a href=", in: html(away)) == 0)
         for (seconds, words) in [
             (0, "in 1 second."), (119, "in 119 seconds."), (120, "in 2 minutes."),
             (121, "in 3 minutes."), (Int.max, "minutes."),
         ] {
             let page = ErrorPage(
-                status: 429, heading: "Wait", words: "Too many.", requestID: "r",
+                .english, status: 429, heading: "Wait", explanation: "Too many.", requestID: "r",
                 retrySeconds: seconds)
             #expect(count(words, in: html(page)) == 1)
         }
     }
 }
 
-// MARK: - Reading HTML and templates, by scalars
+// MARK: - Reading HTML, by scalars
 
 /// How often a text occurs. By scalars: to `Character` a quote with an accent is no quote.
 private func count(_ needle: String, in text: String) -> Int {
@@ -355,75 +382,4 @@ private func skeleton(_ html: String) -> [String] {
         found.append(tag)
     }
     return found
-}
-
-private struct TemplateProblem: Error {
-    let tag: String
-}
-
-/// The names that a template uses of a value; throws at any tag but `{{{name}}}` in text or in
-/// double quotes, `{{#name}}`, `{{^name}}` and `{{/name}}`, and at a name that is not there.
-private func names(in template: String, of value: Any) throws -> Set<String> {
-    var used: Set<String> = []
-    var stack: [(name: String, scope: Any?)] = [("", value)]
-    var rest = template[...]
-    while let start = rest.firstRange(of: "{{") {
-        let before = rest[..<start.lowerBound]
-        rest = rest[start.upperBound...]
-        let isInsertion = rest.hasPrefix("{")
-        guard let end = rest.firstRange(of: isInsertion ? "}}}" : "}}") else {
-            throw TemplateProblem(tag: String(rest))
-        }
-        let tag = String(rest[..<end.lowerBound])
-        rest = rest[end.upperBound...]
-        let name = String(tag.dropFirst())
-        guard let kind = tag.first, "{#^/".contains(kind),
-            !name.isEmpty, name.utf8.allSatisfy({ isLetter($0) })
-        else { throw TemplateProblem(tag: tag) }
-        if kind == "/" {
-            guard stack.count > 1, stack.removeLast().name == name else {
-                throw TemplateProblem(tag: tag)
-            }
-            continue
-        }
-        guard let member = stack.reversed().lazy.compactMap({ child(name, of: $0.scope) }).first
-        else { throw TemplateProblem(tag: tag) }
-        used.insert(name)
-        switch kind {
-        case "{":
-            guard member is HTML, !before.hasSuffix("=") else { throw TemplateProblem(tag: tag) }
-        case "#":
-            stack.append((name, (member as? [Any])?.first ?? member))
-        default:
-            guard member is Bool else { throw TemplateProblem(tag: tag) }
-            stack.append((name, nil))
-        }
-    }
-    guard stack.count == 1 else { throw TemplateProblem(tag: "unclosed") }
-    return used
-}
-
-private func isLetter(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-}
-
-/// A stored member by its name, as swift-mustache finds it.
-private func child(_ name: String, of value: Any?) -> Any? {
-    guard let value else { return nil }
-    let child = Mirror(reflecting: value).children.first { $0.label == name }
-    return child.flatMap { unwrapped($0.value) }
-}
-
-private func unwrapped(_ value: Any) -> Any? {
-    let mirror = Mirror(reflecting: value)
-    return mirror.displayStyle == .optional ? mirror.children.first?.value : value
-}
-
-/// Whether a value holds nothing but HTML, flags and sources of a policy.
-private func isSafe(_ value: Any) -> Bool {
-    guard let value = unwrapped(value) else { return true }
-    if value is HTML || value is Bool || value is FormTargets { return true }
-    let mirror = Mirror(reflecting: value)
-    guard mirror.displayStyle == .struct || mirror.displayStyle == .collection else { return false }
-    return mirror.children.allSatisfy { isSafe($0.value) }
 }

@@ -83,14 +83,14 @@ import Web
             ("Your bank on Windows", "A browser"),
         ] as [(String?, String)])
     func deviceNames(userAgent: String?, name: String) {
-        #expect(DeviceName.words(for: userAgent) == name)
+        #expect(DeviceName.words(for: userAgent, in: Words.english.device) == HTML(name))
     }
 
     /// However long it is, it is read once.
     @Test func longOnes() {
         let long =
             String(repeating: "(", count: 100_000) + String(repeating: "Linux/1 ", count: 10_000)
-        #expect(DeviceName.words(for: long) == "A browser on Linux")
+        #expect(DeviceName.words(for: long, in: Words.english.device) == "A browser on Linux")
     }
 
     @Test(
@@ -105,16 +105,18 @@ import Web
         ] as [(Int64, String)])
     func ago(seconds: Int64, words: String) {
         let now = UnixTime(seconds: 1_800_000_000)
-        #expect(TimeWords.ago(now.adding(seconds: -seconds), at: now) == words)
+        let then = now.adding(seconds: -seconds)
+        #expect(TimeWords.ago(then, at: now, in: Words.english.time) == HTML(words))
     }
 
     /// Whatever a row says, it is no crash.
     @Test func extremes() {
         let (first, last) = (UnixTime(seconds: .min), UnixTime(seconds: .max))
-        #expect(TimeWords.ago(first, at: last).hasSuffix("years ago"))
-        #expect(TimeWords.ago(last, at: first) == "just now")
-        #expect(TimeWords.span(.max).hasSuffix(" days"))
-        _ = TimeText(first, at: last)
+        let words = Words.english.time
+        #expect(TimeWords.ago(first, at: last, in: words).description.hasSuffix("years ago"))
+        #expect(TimeWords.ago(last, at: first, in: words) == "just now")
+        #expect(TimeWords.span(.max, in: words).description.hasSuffix(" days"))
+        _ = TimeText(first, at: last, in: .english)
     }
 
     @Test(
@@ -124,17 +126,18 @@ import Web
             (172_800, "48 hours"), (172_801, "3 days"), (259_200, "3 days"),
         ] as [(Int64, String)])
     func spans(seconds: Int64, words: String) {
-        #expect(TimeWords.span(seconds) == words)
+        #expect(TimeWords.span(seconds, in: Words.english.time) == HTML(words))
     }
 
     @Test func momentsAreExact() throws {
         let now = UnixTime(seconds: 1_800_000_000)
         let page = AccountPage(
-            action: "/account", hidden: [], username: "ada", name: nil,
+            .english, action: "/account", hidden: [], username: "ada", name: nil,
             thisDevice: DeviceText(
-                id: "1", userAgent: nil, address: nil, used: TimeText(now, at: now),
-                begun: TimeText(now.adding(seconds: -7_200), at: now), apps: []),
-            devices: [], apps: [], precision: TimeWords.span(120_960))
+                id: "1", userAgent: nil, address: nil, used: TimeText(now, at: now, in: .english),
+                begun: TimeText(now.adding(seconds: -7_200), at: now, in: .english), apps: [],
+                in: .english),
+            devices: [], apps: [], precisionSeconds: 120_960)
         let html = try PageRenderer().render(page).html
         for part in [
             "<time datetime=\"2027-01-15T08:00:00.000Z\">just now</time>",

@@ -58,14 +58,13 @@ package struct AuthorizationRequest: Sendable, Equatable {
     ) throws(OAuthError) -> (ReturnAddress, isSent: Bool) {
         guard let client, !client.isDisabled else {
             throw OAuthError(
-                .invalidRequest, "there is no such client, or it is disabled",
-                detail: client == nil ? "unknown client" : "disabled client")
+                .unknownClient, detail: client == nil ? "unknown client" : "disabled client")
         }
         let sent = form["redirect_uri"]
         guard let text = sent ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0] : nil)
-        else { throw OAuthError(.invalidRequest, "redirect_uri is missing") }
+        else { throw OAuthError(.missing(parameter: "redirect_uri")) }
         guard let uri = RedirectURI(text, registered: client.redirectURIs) else {
-            throw OAuthError(.invalidRequest, "redirect_uri is not one that the client registered")
+            throw OAuthError(.unknownRedirectURI)
         }
         let mode = form["response_mode"].flatMap(ResponseMode.init) ?? .query
         let state = form["state"].flatMap { Self.isState($0) ? $0 : nil }
@@ -81,8 +80,8 @@ package struct AuthorizationRequest: Sendable, Equatable {
     /// Those that may be sent once; others are nobody's (RFC 6749 §3.1).
     private static let parameters = [
         "response_type", "response_mode", "scope", "state", "code_challenge",
-        "code_challenge_method", "nonce", "prompt", "max_age", "login_hint", "request",
-        "request_uri",
+        "code_challenge_method", "nonce", "prompt", "max_age", "login_hint", "ui_locales",
+        "request", "request_uri",
     ]
 
     /// Checks the rest of the request, whose refusals the client is told.
@@ -95,7 +94,7 @@ package struct AuthorizationRequest: Sendable, Equatable {
         self.isRedirectURISent = isRedirectURISent
         do throws(OAuthError) {
             if let name = Self.parameters.first(where: repeated.contains) {
-                throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+                throw OAuthError(.repeated(parameter: name))
             }
             if let mode = form["response_mode"], ResponseMode(rawValue: mode) == nil {
                 throw OAuthError(.invalidRequest, "response_mode must be query or form_post")
@@ -121,6 +120,11 @@ package struct AuthorizationRequest: Sendable, Equatable {
                 ? granted : granted.removing("offline_access")
             audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client)
             prompt = try Self.prompt(form["prompt"])
+            nonce = form["nonce"]
+            if let nonce, nonce.utf8.count > Limits.nonceBytes {
+                throw OAuthError(
+                    .invalidRequest, "nonce is longer than \(Limits.nonceBytes) bytes")
+            }
             maxAgeSeconds = try form["max_age"].map { (text) throws(OAuthError) -> Int64 in
                 guard text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
                     throw OAuthError(.invalidRequest, "max_age is no number of seconds")
@@ -130,7 +134,6 @@ package struct AuthorizationRequest: Sendable, Equatable {
         } catch {
             throw Refusal(error: error, address: address)
         }
-        nonce = form["nonce"]
         loginHint = form["login_hint"]
     }
 

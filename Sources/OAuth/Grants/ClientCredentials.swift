@@ -12,6 +12,11 @@ package struct ClientCredentialsGrant: Sendable, Equatable {
                 .unauthorizedClient, "client_credentials is for clients that have a secret")
         }
         scope = try client.client.scope.granted(asking: form["scope"])
+        // There is no person who logs in, or would be away (OpenID Connect Core §3.1.2.1 and §11).
+        if let word = ["openid", "offline_access"].first(where: scope.contains) {
+            throw OAuthError(
+                .invalidScope, "the scope \(word) is for logins, and this grant has none")
+        }
         audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client.client)
     }
 

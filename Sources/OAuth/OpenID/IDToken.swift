@@ -8,13 +8,16 @@ package struct IDToken: Sendable, Equatable {
     package let issuedAt: UnixTime
     package let expiresAt: UnixTime
     package let session: SessionState
+    /// When the person had logged in as it was asked for: the session may have been renewed since.
+    package let authenticatedAt: UnixTime
     package let nonce: String?
     /// The access token that came with it, for `at_hash`.
     package let accessToken: Redacted<String>
 
     package init(
         issuer: String, subject: Identifier, clientID: String, issuedAt: UnixTime,
-        expiresAt: UnixTime, session: SessionState, nonce: String?, accessToken: Redacted<String>
+        expiresAt: UnixTime, session: SessionState, authenticatedAt: UnixTime, nonce: String?,
+        accessToken: Redacted<String>
     ) {
         self.issuer = issuer
         self.subject = subject
@@ -22,6 +25,7 @@ package struct IDToken: Sendable, Equatable {
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
         self.session = session
+        self.authenticatedAt = authenticatedAt
         self.nonce = nonce
         self.accessToken = accessToken
     }
@@ -49,7 +53,7 @@ package struct IDToken: Sendable, Equatable {
     var claims: Claims {
         Claims(
             iss: issuer, sub: subject.description, aud: clientID, exp: expiresAt.seconds,
-            iat: issuedAt.seconds, auth_time: session.authenticatedAt.seconds,
+            iat: issuedAt.seconds, auth_time: authenticatedAt.seconds,
             acr: Self.passwordLevel, amr: session.amr, sid: session.id.description, nonce: nonce,
             // Both algorithms hash with SHA-256 (§3.1.3.6).
             at_hash: Base64.encodeURL(digest(accessToken.value).prefix(16)))
@@ -108,6 +112,8 @@ package struct SigningKeySet: Sendable {
             }
             table[key.algorithm] = key.kid
         }
+        // Else the first one would stand in for any that is not known.
+        await keys.clearDefault()
         self.signers = table
     }
 

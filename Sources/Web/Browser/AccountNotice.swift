@@ -1,12 +1,13 @@
 import Cluster
-import OAuth
+package import OAuth
 import Storage
 
 /// What the account page says after a form of it was sent: what was ended, or why nothing was.
 ///
 /// Between the two, the browser carries it as a word. That something was ended is said only under
-/// our tag, made after the end for this browser and login; so no link makes the page say it. What
-/// can be looked at again, is.
+/// our tag, made after the end for this browser and login, and for a minute; so no link makes the
+/// page say it, nor the browser's history when it is no news any more. What can be looked at again,
+/// is.
 enum AccountNotice: Equatable {
     /// A login of the person.
     case session(Identifier)
@@ -25,18 +26,15 @@ enum AccountNotice: Equatable {
         /// Something else was quicker.
         case overtaken
 
-        var words: String {
+        func text(in words: Words.Notice) -> HTML {
             switch self {
-            case .gone: "That is not there any more. Nothing was ended."
-            case .wrongPassword: "That is not your current password. Nothing was changed."
-            case .differentPasswords:
-                "The two new passwords are not the same. Nothing was changed."
+            case .gone: words.gone
+            case .wrongPassword: words.wrongPassword
+            case .differentPasswords: words.differentPasswords
             case .unfitPassword:
-                "A password has at least \(Limits.passwordBytes.lowerBound) characters and at most "
-                    + "\(Limits.passwordBytes.upperBound) bytes. Nothing was changed."
-            case .overtaken:
-                "Your account was changed elsewhere at the same moment, so nothing was done here. "
-                    + "Look at it again."
+                words.unfitPassword(
+                    Limits.passwordBytes.lowerBound, Limits.passwordBytes.upperBound)
+            case .overtaken: words.overtaken
             }
         }
     }
@@ -62,13 +60,13 @@ enum AccountNotice: Equatable {
     private static let nothing = Identifier(high: 0, low: 0)
 
     /// The parameters with which `/account` says it.
+    /// - Parameter endedAt: when it was done, by the database's time; nil where nothing was
     func parameters(
-        _ login: SessionUser, _ browser: Browser, _ node: Node
+        _ login: SessionUser, _ browser: Browser, _ node: Node, endedAt: UnixTime?
     ) throws(StoreError) -> [(String, String)] {
-        if case .failed = self { return [("failed", word)] }
-        var writer = PayloadWriter()
-        writer.append(subject ?? Self.nothing)
-        let payload = writer.bytes + Self.binding(word, login, browser)
+        guard let endedAt else { return [("failed", word)] }
+        let ticket = AccountTicket(subject: subject ?? Self.nothing, endedAt: endedAt)
+        let payload = ticket.payload(for: Self.binding(word, login, browser))
         return [
             ("done", word), ("ended", try node.seal(payload, for: .accountTicket).value),
         ]
@@ -76,18 +74,17 @@ enum AccountNotice: Equatable {
 
     /// Reads them; nil for anything else.
     static func read(
-        _ form: Form, _ login: SessionUser, _ browser: Browser, _ node: Node
+        _ form: Form, _ login: SessionUser, _ browser: Browser, _ node: Node, at now: UnixTime
     ) throws(StoreError) -> AccountNotice? {
         if let word = form["failed"] { return Failure(rawValue: word).map(AccountNotice.failed) }
         guard let word = form["done"], let ticket = form["ended"],
             let payload = try node.unseal(ticket, for: .accountTicket),
-            constantTimeEqual(payload.dropFirst(16), binding(word, login, browser))
+            let ticket = AccountTicket(
+                payload, for: binding(word, login, browser), at: now)
         else { return nil }
-        var reader = PayloadReader(payload[...])
-        guard let id = reader.identifier() else { return nil }
         return switch word {
-        case "session": .session(id)
-        case "app": .app(id)
+        case "session": .session(ticket.subject)
+        case "app": .app(ticket.subject)
         case "others": .others
         case "password": .password
         default: nil
@@ -98,5 +95,34 @@ enum AccountNotice: Equatable {
         _ word: String, _ login: SessionUser, _ browser: Browser
     ) -> [UInt8] {
         digest("\(word) \(login.session.id) \(browser.nonce)")
+    }
+}
+
+/// What was ended and when, bound to whom it is told.
+package struct AccountTicket: Sendable, Equatable {
+    package let subject: Identifier
+    package let endedAt: UnixTime
+
+    package init(subject: Identifier, endedAt: UnixTime) {
+        self.subject = subject
+        self.endedAt = endedAt
+    }
+
+    /// - Parameter binding: a digest of what it is bound to
+    package func payload(for binding: [UInt8]) -> [UInt8] {
+        var writer = PayloadWriter()
+        writer.append(subject)
+        writer.append(UInt64(bitPattern: endedAt.seconds))
+        return writer.bytes + binding
+    }
+
+    /// Reads a payload; nil where it is bound to something else, or its time is over.
+    package init?(_ payload: [UInt8], for binding: [UInt8], at now: UnixTime) {
+        var reader = PayloadReader(payload[...])
+        guard constantTimeEqual(payload.dropFirst(24), binding),
+            let subject = reader.identifier(), let seconds = reader.integer()
+        else { return nil }
+        self.init(subject: subject, endedAt: UnixTime(seconds: Int64(bitPattern: seconds)))
+        guard now < endedAt.adding(seconds: Limits.noticeSeconds) else { return nil }
     }
 }

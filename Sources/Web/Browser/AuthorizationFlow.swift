@@ -26,22 +26,21 @@ struct AuthorizationFlow: Sendable {
         self.services = services
         self.context = context
         guard given.utf8.count <= Limits.authorizationRequestBytes else {
-            throw OAuthError(
-                .invalidRequest,
-                "the request is longer than \(Limits.authorizationRequestBytes) bytes")
+            throw OAuthError(.tooLong)
         }
         var repeated: Set<String> = []
         let form = try Form(parsing: given.utf8, repeated: &repeated)
+        context.language.uiLocales = form["ui_locales"]
         // Whose request it is, and where its answer goes, cannot be told by a redirect.
         if let name = ["client_id", "redirect_uri"].first(where: repeated.contains) {
-            throw OAuthError(.invalidRequest, "the parameter \(name) is repeated")
+            throw OAuthError(.repeated(parameter: name))
         }
         let read = try await services.store.client(
             try form.required("client_id"), by: context.deadline)
         context.log.clientID = read.client?.clientID
         let (address, isSent) = try AuthorizationRequest.address(form, client: read.client)
         guard let client = read.client else {
-            throw OAuthError(.invalidRequest, "there is no such client")
+            throw OAuthError(.unknownClient)
         }
         request = try AuthorizationRequest(
             form, repeated: repeated, client: client, address: address,
@@ -118,11 +117,16 @@ struct AuthorizationFlow: Sendable {
 
     private var ticketPart: String? { ticket.map { Self.ticketMark + $0 } }
 
-    /// The query that a `continue` parameter stands for.
-    static func query(continuing text: String) throws(OAuthError) -> String {
+    /// The query that a `continue` parameter stands for; pages are in the language it asks for.
+    static func query(
+        continuing text: String, _ context: DoornailContext
+    ) throws(OAuthError) -> String {
         guard let bytes = Base64.decodeURL(text.utf8),
             let query = String(validating: bytes, as: UTF8.self), isSafe(query)
-        else { throw OAuthError(.invalidRequest, "the link is damaged; start again at the app") }
+        else { throw OAuthError(.damagedLink) }
+        var repeated: Set<String> = []
+        let form = try? Form(parsing: query.utf8, repeated: &repeated)
+        context.language.uiLocales = form?["ui_locales"]
         return query
     }
 
@@ -159,13 +163,13 @@ struct AuthorizationFlow: Sendable {
             throw StoreError.unavailable("the signing secret changed; ask again")
         }
         context.log.outcome = "code"
-        return Self.answer([("code", sealed.value)], to: request.address, services)
+        return Self.answer([("code", sealed.value)], to: request.address, browser.words, services)
     }
 
     /// Sends the browser back to the client, with an answer or a refusal.
     static func answer(
         _ answer: [(String, String)], to address: AuthorizationRequest.ReturnAddress,
-        _ services: Services
+        _ words: Words, _ services: Services
     ) -> Response {
         let parameters = address.parameters(answer, issuer: services.issuer.text)
         switch address.mode {
@@ -173,7 +177,8 @@ struct AuthorizationFlow: Sendable {
             return Answer.redirect(to: address.redirectURI.adding(parameters))
         case .formPost:
             let page = FormPostPage(
-                action: address.redirectURI.text, fields: parameters.map { Field($0.0, $0.1) })
+                words, action: address.redirectURI.text,
+                fields: parameters.map { Field($0.0, $0.1) })
             return Answer.page(services.pages.render(page))
         }
     }

@@ -12,6 +12,7 @@ struct Browser: Sendable {
     private let services: Services
     private let context: DoornailContext
     private let userAgent: String?
+    private let request: Request
     /// Ties forms to this browser; new where the browser has none yet.
     let nonce: String
     private let isNew: Bool
@@ -19,6 +20,7 @@ struct Browser: Sendable {
     init(_ request: Request, _ context: DoornailContext, _ services: Services) {
         self.services = services
         self.context = context
+        self.request = request
         isSecure = services.issuer.isSecure
         cookies = Cookies(request)
         userAgent = request.headers[.userAgent].map {
@@ -32,6 +34,14 @@ struct Browser: Sendable {
 
     var origin: Origin {
         Origin(userAgent: userAgent, address: context.clientAddress.description)
+    }
+
+    /// In the language of whoever sits before it, once `ui_locales` has been read.
+    var words: Words { context.language.words(for: request) }
+
+    /// `ui_locales`, for a page of ours that says more of the same.
+    var languageParameter: [(String, String)] {
+        context.language.uiLocales.map { [("ui_locales", $0)] } ?? []
     }
 
     // MARK: Its login
@@ -75,7 +85,7 @@ struct Browser: Sendable {
             if isNewest || login.session.isUseDue(at: read.readAt, idleSeconds: idleSeconds) {
                 try await services.store.useSession(
                     login.session.id, from: origin, idleSeconds: idleSeconds,
-                    endingPreviousCookie: isNewest, by: context.deadline)
+                    with: isNewest ? cookie : nil, by: context.deadline)
             }
         }
         return Login(

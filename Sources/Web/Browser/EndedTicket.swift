@@ -11,6 +11,6 @@ extension Browser {
         var writer = PayloadWriter()
         writer.append(session)
         let ticket = try services.node.seal(writer.bytes + digest(nonce), for: .logoutTicket)
-        return path(.logout, [("ended", ticket.value)])
+        return path(.logout, languageParameter + [("ended", ticket.value)])
     }
 }

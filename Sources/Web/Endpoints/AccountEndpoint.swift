@@ -27,51 +27,59 @@ struct AccountEndpoint: Sendable {
     ) async throws -> Response {
         let login = try await browser.login()
         guard let user = login.user else { return toLogin(browser) }
-        let notice = try AccountNotice.read(form, user, browser, services.node)
+        let notice = try AccountNotice.read(
+            form, user, browser, services.node, at: login.readAt)
         let account = try await services.store.account(
-            of: user.user.id, ended: notice?.subject, by: context.deadline)
+            of: user.user.id, here: user.session.id, told: notice?.subject, by: context.deadline)
         let alive = account.devices.filter { $0.death == nil }
         guard let this = alive.first(where: { $0.session.id == user.session.id }) else {
             return toLogin(browser)
         }
         let others = alive.filter { $0.session.id != user.session.id }
-        var alert: String?
-        if case .failed(let failure) = notice { alert = failure.words }
+        let words = browser.words
+        var alert: HTML?
+        if case .failed(let failure) = notice { alert = failure.text(in: words.notice) }
         let now = account.readAt
         return browser.page(
             AccountPage(
-                action: browser.path(.account),
+                words, action: browser.path(.account),
                 hidden: [Field("form_token", try browser.formToken(for: .account))],
                 username: user.user.username, name: login.name,
-                notice: notice.flatMap { Self.words(for: $0, in: account) }, alert: alert,
+                notice: notice.flatMap { Self.text(of: $0, in: account, words) }, alert: alert,
                 // What this browser says now is newer than what was noted of it.
-                thisDevice: Self.text(of: this, from: browser.origin, usedAt: now, at: now),
-                devices: others.prefix(Limits.accountDevices).map { device in
+                thisDevice: Self.text(of: this, from: browser.origin, usedAt: now, at: now, words),
+                deviceApps: account.deviceApps.map { Self.text(of: $0, at: now, words) },
+                devices: others.map { device in
                     Self.text(
                         of: device,
                         from: Origin(userAgent: device.userAgent, address: device.address),
-                        usedAt: device.session.lastSeenAt, at: now)
+                        usedAt: device.session.lastSeenAt, at: now, words)
                 },
-                moreDevices: others.count - Limits.accountDevices,
-                apps: account.apps.filter { $0.death == nil }.map { Self.text(of: $0, at: now) },
-                precision: TimeWords.span(services.lifetimes.session.idleSeconds / 10)))
+                moreDevices: account.moreDevices,
+                apps: account.apps.map { Self.text(of: $0, at: now, words) },
+                moreApps: account.moreApps,
+                precisionSeconds: services.lifetimes.session.idleSeconds / 10))
     }
 
     private static func text(
-        of device: AccountDevice, from origin: Origin, usedAt: UnixTime, at now: UnixTime
+        of device: AccountDevice, from origin: Origin, usedAt: UnixTime, at now: UnixTime,
+        _ words: Words
     ) -> DeviceText {
         DeviceText(
             id: device.session.id.description, userAgent: origin.userAgent,
-            address: origin.address, used: TimeText(usedAt, at: now),
-            begun: TimeText(device.session.authenticatedAt, at: now), apps: device.apps)
+            address: origin.address, used: TimeText(usedAt, at: now, in: words),
+            begun: TimeText(device.session.authenticatedAt, at: now, in: words),
+            apps: device.apps, in: words)
     }
 
-    private static func text(of app: GrantRecord, at now: UnixTime) -> AppText {
+    private static func text(
+        of app: GrantRecord, at now: UnixTime, _ words: Words
+    ) -> AppText {
         AppText(
             id: app.id.description, name: name(of: app),
-            used: TimeText(UnixTime(app.lastUsedAt), at: now),
-            begun: TimeText(UnixTime(app.createdAt), at: now),
-            scopes: app.scope.tokens.map { ScopeText($0) })
+            used: TimeText(UnixTime(app.lastUsedAt), at: now, in: words),
+            begun: TimeText(UnixTime(app.createdAt), at: now, in: words),
+            scopes: app.scope.tokens.map { ScopeText($0, in: words) }, in: words)
     }
 
     private static func name(of app: GrantRecord) -> String {
@@ -79,32 +87,25 @@ struct AccountEndpoint: Sendable {
     }
 
     /// What was ended, said only of what is seen to be dead now, or was ended with the epoch.
-    private static func words(for notice: AccountNotice, in account: Account) -> String? {
-        let live = account.apps.filter { $0.death == nil }
+    private static func text(
+        of notice: AccountNotice, in account: Account, _ words: Words
+    ) -> HTML? {
         switch notice {
         case .session(let id):
             guard let device = account.devices.first(where: { $0.session.id == id }),
                 device.death != nil
             else { return nil }
-            return "\(DeviceName.words(for: device.userAgent)) was logged out. Its apps lost their "
-                + "access, on all servers."
-                + (live.isEmpty ? "" : " Apps that keep their access are listed below.")
+            return words.notice.session(
+                DeviceName.words(for: device.userAgent, in: words.device), !account.apps.isEmpty)
         case .app(let id):
-            guard let app = account.apps.first(where: { $0.id == id }), app.death != nil else {
-                return nil
-            }
+            guard let app = account.told, app.id == id, app.death != nil else { return nil }
             let name = name(of: app)
             let hasMore =
-                live.contains { $0.clientID == app.clientID }
+                account.apps.contains { $0.clientID == app.clientID }
                 || account.devices.contains { $0.death == nil && $0.apps.contains(name) }
-            return "\(name) lost this access, on all servers."
-                + (hasMore ? " It still has the other access that is listed below." : "")
-        case .others:
-            return "All other devices were logged out, and every app that kept its access lost "
-                + "it, on all servers."
-        case .password:
-            return "Your password was changed. All other devices were logged out, and every app "
-                + "that kept its access lost it, on all servers."
+            return words.notice.app(.isolated(name), hasMore)
+        case .others: return words.notice.others
+        case .password: return words.notice.password
         case .failed: return nil
         }
     }
@@ -129,17 +130,17 @@ struct AccountEndpoint: Sendable {
                     to: browser.path(.login, [("prompt", "login"), ("to", "account")]))
             }
             let cookie = Self.newCookie(of: user)
-            let isEnded = try await end(
-                .others(user, cookie: cookie),
-                because: "logged out by the person, with all but one", user, context)
-            return try isEnded
-                ? kept(user, cookie, .others, isProven: false, browser)
-                : answer(.failed(.overtaken), user, browser)
+            guard
+                let endedAt = try await end(
+                    .others(user, cookie: cookie),
+                    because: "logged out by the person, with all but one", user, context)
+            else { return try answer(.failed(.overtaken), user, browser) }
+            return try kept(user, cookie, .others, endedAt, isProven: false, browser)
         case "everywhere":
             let person = UserReference(user.user.id.description)
-            let isEnded = try await end(
+            let endedAt = try await end(
                 .user(person), because: "logged out everywhere by the person", user, context)
-            return isEnded ? try loggedOut(user, browser) : toLogin(browser)
+            return endedAt == nil ? toLogin(browser) : try loggedOut(user, browser)
         case "password": return try await changePassword(form, user, browser, context)
         default: return browser.redirect(to: browser.path(.account))
         }
@@ -155,22 +156,23 @@ struct AccountEndpoint: Sendable {
         let read = try await services.store.session(id, by: context.deadline)
         guard read.session?.user == user.user.id,
             Liveness.deathOfSession(read.session, user: read.user, at: read.readAt) == nil,
-            try await end(.session(id), because: "logged out by the person", user, context)
+            let endedAt = try await end(
+                .session(id), because: "logged out by the person", user, context)
         else { return try answer(.failed(.gone), user, browser) }
         return id == user.session.id
-            ? try loggedOut(user, browser) : try answer(.session(id), user, browser)
+            ? try loggedOut(user, browser)
+            : try answer(.session(id), endedAt: endedAt, user, browser)
     }
 
-    /// Ends what one app was allowed to keep.
+    /// Ends the access of one app: what it was allowed to keep, or has through a login.
     private func endApp(
         _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
-        let account = try await services.store.account(of: user.user.id, by: context.deadline)
         guard let id = form["id"].flatMap({ Identifier($0) }),
-            account.apps.contains(where: { $0.id == id && $0.death == nil }),
-            try await end(.grant(id), because: "ended by the person", user, context)
+            try await services.store.app(id, of: user.user.id, by: context.deadline) != nil,
+            let endedAt = try await end(.grant(id), because: "ended by the person", user, context)
         else { return try answer(.failed(.gone), user, browser) }
-        return try answer(.app(id), user, browser)
+        return try answer(.app(id), endedAt: endedAt, user, browser)
     }
 
     private func changePassword(
@@ -194,25 +196,25 @@ struct AccountEndpoint: Sendable {
         let cookie = Self.newCookie(of: user)
         // The password that was right is the one that is replaced.
         guard verified.id == user.user.id, verified.epoch == user.session.userEpoch,
-            try await end(
+            let endedAt = try await end(
                 .ownPassword(user, hash, cookie: cookie),
                 because: "password changed by the person", user, context)
         else { return try answer(.failed(.overtaken), user, browser) }
-        return try kept(user, cookie, .password, isProven: true, browser)
+        return try kept(user, cookie, .password, endedAt, isProven: true, browser)
     }
 
-    /// Ends something; false where it was not there any more, or not as it was read.
+    /// Ends something, and says when; nil where it was not there any more, or not as it was read.
     private func end(
         _ ending: Ending, because reason: String, _ user: SessionUser, _ context: DoornailContext
-    ) async throws -> Bool {
+    ) async throws -> UnixTime? {
         do {
-            _ = try await services.revoker.end(
+            let receipt = try await services.revoker.end(
                 ending, because: Cause(reason: reason, actor: "user:\(user.user.id)"),
                 by: context.deadline)
             context.log.outcome = "ended_\(ending.kind)"
-            return true
+            return receipt.endedAt
         } catch StoreError.missing {
-            return false
+            return nil
         }
     }
 
@@ -223,12 +225,12 @@ struct AccountEndpoint: Sendable {
     }
 
     private func answer(
-        _ notice: AccountNotice, _ user: SessionUser, _ browser: Browser,
-        cookies: [HTTPField] = []
+        _ notice: AccountNotice, endedAt: UnixTime? = nil, _ user: SessionUser,
+        _ browser: Browser, cookies: [HTTPField] = []
     ) throws(StoreError) -> Response {
         browser.redirect(
             to: browser.path(
-                .account, try notice.parameters(user, browser, services.node)),
+                .account, try notice.parameters(user, browser, services.node, endedAt: endedAt)),
             cookies: cookies)
     }
 
@@ -243,8 +245,8 @@ struct AccountEndpoint: Sendable {
     /// - Parameter isProven: the password was given. Without it, only a browser that is known stays
     ///   so: the cookie is worth guesses at the password.
     private func kept(
-        _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice, isProven: Bool,
-        _ browser: Browser
+        _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice,
+        _ endedAt: UnixTime, isProven: Bool, _ browser: Browser
     ) throws(StoreError) -> Response {
         let device = try browser.device()
         let isKnown = device?.user == user.user.id && device?.epoch == user.session.userEpoch
@@ -257,7 +259,7 @@ struct AccountEndpoint: Sendable {
             cookies.append(
                 try browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1))
         }
-        return try answer(notice, user, browser, cookies: cookies)
+        return try answer(notice, endedAt: endedAt, user, browser, cookies: cookies)
     }
 
     private func loggedOut(

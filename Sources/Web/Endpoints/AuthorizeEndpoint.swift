@@ -41,10 +41,12 @@ struct AuthorizeEndpoint: Sendable {
         let body = try await Browser.body(request)
         // Some clients leave the parameters in the URL.
         if body.readableBytes == 0, let query = request.uri.query { return query }
-        guard body.readableBytes <= Limits.authorizationRequestBytes,
-            let query = String(validating: body.readableBytesView, as: UTF8.self),
+        guard body.readableBytes <= Limits.authorizationRequestBytes else {
+            throw OAuthError(.tooLong)
+        }
+        guard let query = String(validating: body.readableBytesView, as: UTF8.self),
             AuthorizationFlow.isSafe(query)
-        else { throw OAuthError(.invalidRequest, "the request is too long, or no form") }
+        else { throw OAuthError(.notAForm) }
         return query
     }
 }

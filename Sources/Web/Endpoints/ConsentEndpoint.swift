@@ -20,7 +20,7 @@ struct ConsentEndpoint: Sendable {
             ? try await Browser.form(request)
             : try Form(parsing: (request.uri.query ?? "").utf8)
         let text = try form.required("continue")
-        let query = try AuthorizationFlow.query(continuing: text)
+        let query = try AuthorizationFlow.query(continuing: text, context)
         let flow = try await AuthorizationFlow(query: query, context, services)
         let login = try await browser.login(consentTo: flow.request.client.id)
         let step = try flow.step(login, browser)
@@ -62,14 +62,16 @@ struct ConsentEndpoint: Sendable {
     private func page(
         _ request: AuthorizationRequest, _ user: SessionUser, _ text: String, _ browser: Browser
     ) throws(StoreError) -> ConsentPage {
-        ConsentPage(
-            action: browser.path(.consent),
+        let words = browser.words
+        return ConsentPage(
+            words, action: browser.path(.consent),
             hidden: [
                 Field("form_token", try browser.formToken(for: .consent)), Field("continue", text),
             ],
             clientName: request.client.name, clientID: request.client.clientID,
             redirectHost: request.address.redirectURI.destination, username: user.user.username,
-            scopes: request.scope.tokens.map { ScopeText($0) }, isOffline: request.isOffline,
+            scopes: request.scope.tokens.map { ScopeText($0, in: words) },
+            isOffline: request.isOffline,
             switchAccountURL: browser.path(.login, [("continue", text)]),
             formTargets: [request.address.redirectURI.text])
     }

@@ -27,7 +27,7 @@ struct LoginEndpoint: Sendable {
         var flow: AuthorizationFlow?
         if let text = form["continue"] {
             flow = try await AuthorizationFlow(
-                query: AuthorizationFlow.query(continuing: text), context, services)
+                query: AuthorizationFlow.query(continuing: text, context), context, services)
         } else if form["prompt"] == nil {
             let login = try await browser.login()
             if let user = login.user {
@@ -36,27 +36,29 @@ struct LoginEndpoint: Sendable {
                 }
                 return browser.page(
                     SignedInPage(
-                        username: user.user.username, name: login.name,
+                        browser.words, username: user.user.username, name: login.name,
                         accountURL: browser.path(.account), logoutURL: browser.path(.logout),
                         switchAccountURL: browser.path(.login, [("prompt", "login")])))
             }
         }
         var hidden = [Field("form_token", try browser.formToken(for: .login))]
         hidden += Self.onward(form).map { Field($0.0, $0.1) }
+        let words = browser.words
         return browser.page(
             LoginPage(
-                action: browser.path(.login), hidden: hidden,
+                words, action: browser.path(.login), hidden: hidden,
                 username: flow?.request.loginHint ?? form["login_hint"] ?? "",
                 clientName: flow?.request.client.name,
-                alert: form["failed"] == nil
-                    ? nil : "That user name and that password do not belong together. Try again.",
+                alert: form["failed"] == nil ? nil : words.login.mismatch,
                 formTargets: flow.map { [$0.request.address.redirectURI.text] } ?? []))
     }
 
     private func logIn(
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
-        let onward = try form["continue"].map(AuthorizationFlow.query(continuing:))
+        let onward = try form["continue"].map {
+            try AuthorizationFlow.query(continuing: $0, context)
+        }
         // What was typed stays out of URLs: people type passwords into the wrong field.
         let again = Self.onward(form)
         guard try browser.isOurs(form, of: .login) else {

@@ -27,24 +27,26 @@ struct LogoutEndpoint: Sendable {
     private func show(
         _ form: Form, mayEnd: Bool, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
+        context.language.uiLocales = form["ui_locales"]
         let login = try await browser.login()
         switch login.verdict {
         case .unknown:
             if let ticket = form["ended"], try await hasEnded(ticket, browser, context) {
-                return browser.page(LoggedOutPage())
+                return browser.page(LoggedOutPage(browser.words))
             }
-            return browser.page(NotLoggedInPage())
+            return browser.page(NotLoggedInPage(browser.words))
         case .ended:
-            if let hint = try await hint(form), hint.session == browser.sessionCookie?.session,
+            if let hint = try await hint(form, context),
+                hint.session == browser.sessionCookie?.session,
                 let target = try await target(form, hint: hint, context)
             {
                 return browser.redirect(
                     to: target.location,
                     cookies: BrowserCookie.ended(isSecure: browser.isSecure))
             }
-            return browser.page(LoggedOutPage())
+            return browser.page(LoggedOutPage(browser.words))
         case .alive(let user):
-            if mayEnd, let hint = try await hint(form), hint.session == user.session.id {
+            if mayEnd, let hint = try await hint(form, context), hint.session == user.session.id {
                 // The app proves that it speaks for this very login: nobody is asked.
                 return try await end(
                     user, target: target(form, hint: hint, context), browser, context)
@@ -53,7 +55,7 @@ struct LogoutEndpoint: Sendable {
             let kept = Self.parameters(form).map { Field($0.0, $0.1) }
             return browser.page(
                 LogoutPage(
-                    action: browser.path(.logout),
+                    browser.words, action: browser.path(.logout),
                     hidden: [Field("form_token", try browser.formToken(for: .logout))] + kept,
                     username: user.user.username, clientName: target?.client.name,
                     formTargets: target.map { [$0.uri] } ?? []))
@@ -63,6 +65,7 @@ struct LogoutEndpoint: Sendable {
     private func end(
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
+        context.language.uiLocales = form["ui_locales"]
         guard try browser.isOurs(form, of: .logout) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.logout, Self.parameters(form)))
@@ -74,7 +77,7 @@ struct LogoutEndpoint: Sendable {
             return try await end(user, target: target, browser, context)
         }
         guard login.verdict != .unknown, let session = browser.sessionCookie?.session else {
-            return browser.redirect(to: browser.path(.logout))
+            return browser.redirect(to: browser.path(.logout, browser.languageParameter))
         }
         return browser.redirect(
             to: try target?.location
@@ -96,17 +99,20 @@ struct LogoutEndpoint: Sendable {
             cookies: BrowserCookie.ended(isSecure: browser.isSecure))
     }
 
-    /// What an `id_token_hint` proves; expired ones serve, those of others are nothing.
-    private func hint(_ form: Form) async throws(StoreError) -> IDTokenHint? {
-        guard let text = form["id_token_hint"] else { return nil }
-        let hint = await (try services.node.signingKeys())
-            .hint(text, issuer: services.issuer.text)
-        if let clientID = form["client_id"], let hint,
-            Array(clientID.utf8) != Array(hint.clientID.utf8)
-        {
+    /// What an `id_token_hint` proves; expired ones serve, those of others are nothing, and so are
+    /// those of a client that was disabled or deleted: it speaks for nobody any more.
+    private func hint(
+        _ form: Form, _ context: DoornailContext
+    ) async throws(StoreError) -> IDTokenHint? {
+        guard let text = form["id_token_hint"],
+            let hint = await (try services.node.signingKeys())
+                .hint(text, issuer: services.issuer.text)
+        else { return nil }
+        if let clientID = form["client_id"], Array(clientID.utf8) != Array(hint.clientID.utf8) {
             return nil
         }
-        return hint
+        let client = try await services.store.client(hint.clientID, by: context.deadline).client
+        return client?.isDisabled == false ? hint : nil
     }
 
     // MARK: Where to go after

@@ -7,7 +7,8 @@ struct MetadataEndpoint: Sendable {
     private let document: String
 
     init(_ services: Services) {
-        document = Metadata.document(issuer: services.issuer)
+        document = Metadata.document(
+            issuer: services.issuer, languages: Language.allCases.map(\.rawValue))
     }
 
     @Sendable

@@ -101,8 +101,8 @@ struct TokenEndpoint: Sendable {
             refreshToken: isRefreshable
                 ? RefreshToken(grant: grant.id, generation: 1, keyID: keyID) : nil,
             login: Login(
-                session: redemption.session, client: sent.client.client,
-                nonce: redemption.state.nonce))
+                session: redemption.session, authenticatedAt: redemption.state.authenticatedAt,
+                client: sent.client.client, nonce: redemption.state.nonce))
     }
 
     // MARK: Refresh tokens
@@ -187,7 +187,11 @@ struct TokenEndpoint: Sendable {
         return try await answer(
             token, scope: request.scope ?? request.grant.scope, refreshToken: successor,
             login: isAlive
-                ? state.session.map { Login(session: $0, client: client, nonce: nil) } : nil)
+                ? state.session.map {
+                    Login(
+                        session: $0, authenticatedAt: request.grant.authenticatedAt,
+                        client: client, nonce: nil)
+                } : nil)
     }
 
     /// Ends a grant whose code or refresh token was replayed (RFC 9700 §4.14.2).
@@ -214,6 +218,8 @@ struct TokenEndpoint: Sendable {
     /// The login that an ID token tells of, to whom, and in answer to which request.
     private struct Login {
         let session: SessionState
+        /// When the person had logged in as the grant was asked for (OpenID Connect Core §12.2).
+        let authenticatedAt: UnixTime?
         let client: Client
         let nonce: String?
     }
@@ -257,7 +263,9 @@ struct TokenEndpoint: Sendable {
         let id = IDToken(
             issuer: services.issuer.text, subject: login.session.user,
             clientID: login.client.clientID, issuedAt: token.issuedAt, expiresAt: token.expiresAt,
-            session: login.session, nonce: login.nonce, accessToken: text)
+            session: login.session,
+            authenticatedAt: login.authenticatedAt ?? login.session.authenticatedAt,
+            nonce: login.nonce, accessToken: text)
         guard
             let signed = try await services.node.signingKeys().sign(
                 id, by: login.client.idTokenAlgorithm)

@@ -14,7 +14,13 @@ struct UserInfoEndpoint: Sendable {
 
     @Sendable
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
-        let text = try await Self.token(request)
+        guard let text = try await Self.token(request) else {
+            // Nothing was wrong with a token, so no error is named (RFC 6750 §3.1).
+            context.log.outcome = "no_token"
+            return Answer.json(
+                "{}", status: .unauthorized,
+                headers: [.wwwAuthenticate: #"Bearer realm="doornail""#])
+        }
         guard case .access(let token)? = try services.node.open(text) else { throw Self.refusal }
         let state = try await services.store.liveness(of: .access(token), by: context.deadline)
         guard case .alive(let live) = Liveness.of(token, in: state) else { throw Self.refusal }
@@ -32,8 +38,9 @@ struct UserInfoEndpoint: Sendable {
     private static let refusal = OAuthError(
         .invalidToken, "the access token is unknown, expired or ended")
 
-    /// The bearer token, from the header or a posted form, never from the URL (RFC 6750 §2).
-    private static func token(_ request: Request) async throws -> String {
+    /// The bearer token, from the header or a posted form, never from the URL (RFC 6750 §2); nil
+    /// where none was sent, or credentials of another kind.
+    private static func token(_ request: Request) async throws -> String? {
         let headers = request.headers[values: .authorization]
         if headers.isEmpty, request.method == .post,
             Form.isForm(contentType: request.headers[.contentType]),
@@ -41,13 +48,15 @@ struct UserInfoEndpoint: Sendable {
         {
             return token
         }
-        guard headers.count == 1, let header = headers.first else {
-            throw OAuthError(.invalidToken, "an access token is needed, as Authorization: Bearer")
-        }
+        guard let header = headers.first else { return nil }
         let parts = header.utf8.split(
             separator: UInt8(ascii: " "), maxSplits: 1, omittingEmptySubsequences: true)
-        guard parts.count == 2, String(Substring(parts[0])).lowercased() == "bearer" else {
-            throw OAuthError(.invalidToken, "the Authorization scheme must be Bearer")
+        guard let scheme = parts.first, String(Substring(scheme)).lowercased() == "bearer" else {
+            return nil
+        }
+        guard parts.count == 2, headers.count == 1 else {
+            throw OAuthError(
+                .invalidToken, "one access token is needed, as Authorization: Bearer")
         }
         return String(Substring(trimmed(parts[1])))
     }

@@ -14,6 +14,7 @@ struct ErrorMiddleware: RouterMiddleware {
         var code: String
         var description: String
         var headers: HTTPFields = [:]
+        var reason: OAuthError.Reason?
         var retrySeconds: Int?
     }
 
@@ -39,7 +40,9 @@ struct ErrorMiddleware: RouterMiddleware {
             // The client is told, at its own address.
             context.log.outcome = refusal.error.code.rawValue
             context.log.error = refusal.error.detail ?? refusal.error.description
-            return AuthorizationFlow.answer(refusal.parameters, to: refusal.address, services)
+            return AuthorizationFlow.answer(
+                refusal.parameters, to: refusal.address,
+                context.language.words(for: request), services)
         } catch {
             failure = Self.failure(error, context)
         }
@@ -48,15 +51,9 @@ struct ErrorMiddleware: RouterMiddleware {
                 failure.code, failure.description, status: failure.status,
                 headers: failure.headers)
         }
-        let page = ErrorPage(
-            status: Int(failure.status.code), heading: Self.heading(failure.status),
-            words: Self.sentence(failure.description),
-            code: failure.code, requestID: context.requestID, retrySeconds: failure.retrySeconds)
-        var response = Answer.page(services.pages.render(page), status: failure.status)
-        for field in failure.headers where field.name != .wwwAuthenticate {
-            response.headers.append(field)
-        }
-        return response
+        return ErrorPages(services.pages).answer(
+            failure.status, code: failure.code, reason: failure.reason,
+            retrySeconds: failure.retrySeconds, headers: failure.headers, to: request, context)
     }
 
     private static func failure(_ error: any Error, _ context: DoornailContext) -> Failure {
@@ -67,7 +64,7 @@ struct ErrorMiddleware: RouterMiddleware {
             return Failure(
                 status: status(of: error), code: error.code.rawValue,
                 description: error.description, headers: headers(for: error),
-                retrySeconds: error.retryAfterSeconds.map { Int($0) })
+                reason: error.reason, retrySeconds: error.retryAfterSeconds.map { Int($0) })
         case let error as StoreError:
             context.log.error = error.description
             guard case .unavailable = error else { return serverError(context) }
@@ -99,21 +96,6 @@ struct ErrorMiddleware: RouterMiddleware {
         return Failure(
             status: .internalServerError, code: "server_error",
             description: "something went wrong; the log has it by the request id")
-    }
-
-    /// A description as a sentence; a parameter that it begins with keeps its name.
-    private static func sentence(_ text: String) -> String {
-        let isName = text.prefix { $0 != " " }.contains("_")
-        return (isName ? text : text.prefix(1).uppercased() + text.dropFirst()) + "."
-    }
-
-    private static func heading(_ status: HTTPResponse.Status) -> String {
-        switch status {
-        case .tooManyRequests: "Too many tries"
-        case .serviceUnavailable: "Not now"
-        case .internalServerError: "Something went wrong"
-        default: "This request cannot be answered"
-        }
     }
 
     private static func status(of error: OAuthError) -> HTTPResponse.Status {

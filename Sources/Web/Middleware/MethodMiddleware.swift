@@ -1,8 +1,9 @@
 import HTTPTypes
 import Hummingbird
 
-/// Paths and methods: 404 for a path that is not there, 405 with `Allow` for those that a path does not have, and CORS where any origin may
-/// call (Fetch Standard §3.2), without credentials.
+/// Paths and methods: 404 for a path that is not there, as a page where a browser asks, 405 with
+/// `Allow` for a method that a path does not have, and CORS where any origin may call (Fetch Standard
+/// §3.2), without credentials.
 struct MethodMiddleware: RouterMiddleware {
     typealias Context = DoornailContext
 
@@ -23,9 +24,12 @@ struct MethodMiddleware: RouterMiddleware {
     }
 
     private let rules: [String: Rule]
+    private let pages: ErrorPages?
 
-    init(_ rules: [String: Rule]) {
+    /// - Parameter pages: what people are shown; nil where only programs come
+    init(_ rules: [String: Rule], pages: ErrorPages? = nil) {
         self.rules = rules
+        self.pages = pages
     }
 
     func handle(
@@ -35,6 +39,9 @@ struct MethodMiddleware: RouterMiddleware {
         // The router would take /token/ and //token for /token; a path has one spelling here.
         guard let rule = rules[request.uri.path] else {
             context.log.outcome = "refused"
+            if let pages, ErrorPages.isWanted(by: request) {
+                return pages.answer(.notFound, code: "not_found", to: request, context)
+            }
             return Answer.error("not_found", "there is nothing at this path", status: .notFound)
         }
         if request.method == .options, rule.allowsAnyOrigin {

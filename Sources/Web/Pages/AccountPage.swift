@@ -4,49 +4,67 @@ package import OAuth
 package struct AccountPage: Page {
     package static let template = PageTemplate.account
 
-    package var title: HTML { HTML("Your account") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.Account
     let action: HTML
     let hidden: [Field]
     let username: HTML
-    let name: HTML?
+    let lead: HTML
     let notice: HTML?
     let alert: HTML?
     let thisDevice: DeviceText
+    /// The apps that have access through this device's login.
+    let ownApps: [AppText]
+    let hasOwnApps: Bool
     let devices: [DeviceText]
     let hasDevices: Bool
     /// That there are more devices than are shown.
     let more: HTML?
     let apps: [AppText]
     let hasApps: Bool
+    /// That there are more of these apps than are shown.
+    let restOfApps: HTML?
     /// How exactly it is known when a device was last used.
     let precision: HTML
     let minimumLength: HTML
+    let passwordLength: HTML
 
     /// - Parameters:
     ///   - notice: what was ended, if something just was
     ///   - alert: what was not done, and why
+    ///   - deviceApps: those that have access through this device's login
     ///   - moreDevices: how many devices there are beyond those shown
     ///   - apps: those that keep their access after a logout
-    ///   - precision: within which time uses are not told apart, in words
+    ///   - moreApps: how many of these there are beyond those shown
+    ///   - precisionSeconds: within which time uses are not told apart
     package init(
-        action: String, hidden: [Field], username: String, name: String?, notice: String? = nil,
-        alert: String? = nil, thisDevice: DeviceText, devices: [DeviceText], moreDevices: Int = 0,
-        apps: [AppText], precision: String
+        _ words: Words, action: String, hidden: [Field], username: String, name: String?,
+        notice: HTML? = nil, alert: HTML? = nil, thisDevice: DeviceText,
+        deviceApps: [AppText] = [], devices: [DeviceText], moreDevices: Int = 0, apps: [AppText],
+        moreApps: Int = 0, precisionSeconds: Int64
     ) {
+        language = words.language
+        self.words = words.account
         self.action = HTML(action)
         self.hidden = hidden
         self.username = HTML(username)
-        self.name = name.map(HTML.init(_:))
-        self.notice = notice.map(HTML.init(_:))
-        self.alert = alert.map(HTML.init(_:))
+        lead = words.signedIn.lead(.person(username, name: name))
+        self.notice = notice
+        self.alert = alert
         self.thisDevice = thisDevice
+        ownApps = deviceApps
+        hasOwnApps = !deviceApps.isEmpty
         self.devices = devices
         hasDevices = !devices.isEmpty
-        more = moreDevices > 0 ? HTML(String(moreDevices)) : nil
+        more = moreDevices > 0 ? words.account.more(moreDevices) : nil
         self.apps = apps
         hasApps = !apps.isEmpty
-        self.precision = HTML(precision)
-        minimumLength = HTML(String(Limits.passwordBytes.lowerBound))
+        restOfApps = moreApps > 0 ? words.account.more(moreApps) : nil
+        precision = words.account.precision(TimeWords.span(precisionSeconds, in: words.time))
+        let minimum = Limits.passwordBytes.lowerBound
+        minimumLength = HTML(String(minimum))
+        passwordLength = words.account.passwordLength(minimum)
     }
 }
 
@@ -54,23 +72,20 @@ package struct AccountPage: Page {
 package struct DeviceText: Sendable {
     let id: HTML
     let device: HTML
-    let used: TimeText
-    let begun: TimeText
-    let place: HTML
+    let usage: HTML
     let userAgent: HTML
     let deviceApps: [NameText]
     let hasDeviceApps: Bool
 
     package init(
         id: String, userAgent: String?, address: String?, used: TimeText, begun: TimeText,
-        apps: [String]
+        apps: [String], in words: Words
     ) {
         self.id = HTML(id)
-        device = HTML(DeviceName.words(for: userAgent))
-        self.used = used
-        self.begun = begun
-        place = HTML(address ?? "an address that is not known")
-        self.userAgent = HTML(userAgent ?? "It did not say what it is.")
+        device = DeviceName.words(for: userAgent, in: words.device)
+        usage = words.account.deviceUse(
+            used.html, address.map(HTML.init(_:)) ?? words.account.unknownPlace, begun.html)
+        self.userAgent = userAgent.map(HTML.code) ?? words.account.noSelfDescription
         deviceApps = apps.map(NameText.init)
         hasDeviceApps = !apps.isEmpty
     }
@@ -80,18 +95,17 @@ package struct DeviceText: Sendable {
 package struct AppText: Sendable {
     let id: HTML
     let app: HTML
-    let used: TimeText
-    let begun: TimeText
+    let usage: HTML
     let scopes: [ScopeText]
     let hasScopes: Bool
 
     package init(
-        id: String, name: String, used: TimeText, begun: TimeText, scopes: [ScopeText]
+        id: String, name: String, used: TimeText, begun: TimeText, scopes: [ScopeText],
+        in words: Words
     ) {
         self.id = HTML(id)
         app = HTML(name)
-        self.used = used
-        self.begun = begun
+        usage = words.account.appUse(used.html, begun.html)
         self.scopes = scopes
         hasScopes = !scopes.isEmpty
     }
@@ -108,17 +122,15 @@ package struct NameText: Sendable {
 
 /// A moment: as people say it, and exactly.
 package struct TimeText: Sendable {
-    let ago: HTML
-    let exact: HTML
+    let html: HTML
 
-    package init(ago: String, exact: String) {
-        self.ago = HTML(ago)
-        self.exact = HTML(exact)
+    package init(ago: HTML, exact: String) {
+        html = .time(ago, exactly: exact)
     }
 
-    package init(_ moment: UnixTime, at now: UnixTime) {
+    package init(_ moment: UnixTime, at now: UnixTime, in words: Words) {
         self.init(
-            ago: TimeWords.ago(moment, at: now),
+            ago: TimeWords.ago(moment, at: now, in: words.time),
             exact: UTCTime(
                 millisecondsSinceEpoch: moment.seconds.multipliedReportingOverflow(by: 1000)
                     .partialValue

@@ -2,14 +2,15 @@
 package struct ConsentPage: Page {
     package static let template = PageTemplate.consent
 
-    package var title: HTML { HTML("Allow access?") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.Consent
     package let formTargets: FormTargets
     let action: HTML
     let hidden: [Field]
-    let clientName: HTML
-    let clientID: HTML
-    let redirectHost: HTML
-    let username: HTML
+    let heading: HTML
+    let lead: HTML
+    let ending: HTML
     let scopes: [ScopeText]
     let hasScopes: Bool
     let isOffline: Bool
@@ -20,16 +21,17 @@ package struct ConsentPage: Page {
     ///   - isOffline: whether the app would keep its access after logging out
     ///   - formTargets: the validated redirect URI that the answer goes to
     package init(
-        action: String, hidden: [Field], clientName: String, clientID: String,
+        _ words: Words, action: String, hidden: [Field], clientName: String, clientID: String,
         redirectHost: String, username: String, scopes: [ScopeText], isOffline: Bool,
         switchAccountURL: String, formTargets: [String]
     ) {
+        language = words.language
+        self.words = words.consent
         self.action = HTML(action)
         self.hidden = hidden
-        self.clientName = HTML(clientName)
-        self.clientID = HTML(clientID)
-        self.redirectHost = HTML(redirectHost)
-        self.username = HTML(username)
+        heading = words.consent.heading(.isolated(clientName))
+        lead = words.signedIn.lead(.strong(username))
+        ending = words.consent.ending(.code(redirectHost), .code(clientID))
         self.scopes = scopes
         hasScopes = !scopes.isEmpty
         self.isOffline = isOffline
@@ -40,29 +42,17 @@ package struct ConsentPage: Page {
 
 /// One thing that an app asks for.
 package struct ScopeText: Sendable {
-    let name: HTML
-    let words: HTML
-    /// Whether the words say more than the name.
-    let hasWords: Bool
+    let text: HTML
 
-    package init(_ scope: String) {
-        self.init(name: scope, words: Self.words(for: scope))
-    }
-
-    package init(name: String, words: String) {
-        self.name = HTML(name)
-        self.words = HTML(words)
-        hasWords = self.words != self.name
-    }
-
-    /// What a scope lets an app do, in words; the scope's own name where we know none.
-    package static func words(for scope: String) -> String {
-        switch scope {
-        case "openid": "Know who you are"
-        case "profile": "See your profile, such as your name"
-        case "email": "See your email address"
-        case "offline_access": "Keep its access after you log out"
-        default: scope
-        }
+    /// What a scope lets an app do; by the scope's own name where we know no words for it.
+    package init(_ scope: String, in words: Words) {
+        text =
+            switch scope {
+            case "openid": words.scope.openID
+            case "profile": words.scope.profile
+            case "email": words.scope.email
+            case "offline_access": words.scope.offlineAccess
+            default: words.scope.other(.code(scope))
+            }
     }
 }

@@ -4,10 +4,11 @@ internal import OAuth
 package enum ContentSecurityPolicy {
     /// The header's value for one rendering of a page.
     static func text(
-        styleNonce: String, scriptNonce: String?, formTargets: FormTargets
+        styleNonce: String, scriptNonce: String?, hasLogo: Bool, formTargets: FormTargets
     ) -> String {
         var directives = ["default-src 'none'", "style-src 'nonce-\(styleNonce)'"]
         if let scriptNonce { directives.append("script-src 'nonce-\(scriptNonce)'") }
+        if hasLogo { directives.append("img-src data:") }
         directives.append("base-uri 'none'")
         directives.append("frame-ancestors 'none'")
         directives.append((["form-action 'self'"] + formTargets.sources).joined(separator: " "))

@@ -1,7 +1,8 @@
 /// A short name for a browser, in words: `Firefox on Linux`.
 ///
-/// The words are all ours. What a browser says of itself proves nothing, and none of it is repeated
-/// here; what says nothing that we know is "A browser".
+/// The names are all ours. What a browser says of itself proves nothing, and none of it is repeated
+/// here; what says nothing that we know is
+/// "A browser".
 package enum DeviceName {
     /// Products in the order in which they count: most browsers name others as well as themselves.
     private static let browsers: [(product: String, words: String)] = [
@@ -21,24 +22,26 @@ package enum DeviceName {
         ("Mac OS X", "macOS"), ("FreeBSD", "FreeBSD"), ("OpenBSD", "OpenBSD"), ("Linux", "Linux"),
     ]
 
+    /// Those of them that are things.
+    private static let things: Set<String> = ["iPhone", "iPad", "iPod"]
+
     /// The name of a browser by its `User-Agent` (RFC 9110 §10.1.5).
-    package static func words(for userAgent: String?) -> String {
+    package static func words(
+        for userAgent: String?, in words: Words.DeviceWords
+    ) -> HTML {
         // Printable ASCII: nothing else is a browser's.
         guard let userAgent, userAgent.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) else {
-            return unknown
+            return words.unknown
         }
         let (products, comment) = parts(of: Array(userAgent.utf8))
-        let browser = browsers.first { products.contains($0.product) }?.words
-        let system = systems.first { contains(comment, Array($0.mark.utf8)) }?.words
-        return switch (browser, system) {
-        case (let browser?, let system?): "\(browser) on \(system)"
-        case (let browser?, nil): browser
-        case (nil, let system?): "\(unknown) on \(system)"
-        case (nil, nil): unknown
-        }
+        let browser =
+            browsers.first { products.contains($0.product) }.map { HTML($0.words) }
+            ?? words.unknown
+        guard let system = systems.first(where: { contains(comment, Array($0.mark.utf8)) })?.words
+        else { return browser }
+        return things.contains(system)
+            ? words.onThing(browser, HTML(system)) : words.onSystem(browser, HTML(system))
     }
-
-    private static let unknown = "A browser"
 
     /// The products that are named with a version, and the first comment.
     private static func parts(of text: [UInt8]) -> (products: Set<String>, comment: [UInt8]) {

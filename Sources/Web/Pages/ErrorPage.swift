@@ -3,31 +3,35 @@ package struct ErrorPage: Page {
     package static let template = PageTemplate.error
 
     package var title: HTML { heading }
+    package let language: Language
+    let words: Words.Failure
     let status: HTML
     let heading: HTML
-    let words: HTML
+    let explanation: HTML
     let retry: HTML?
     let code: HTML?
     let requestID: HTML
 
     package init(
-        status: Int, heading: String, words: String, code: String? = nil, requestID: String,
-        retrySeconds: Int? = nil
+        _ words: Words, status: Int, heading: HTML, explanation: HTML, code: String? = nil,
+        requestID: String, retrySeconds: Int? = nil
     ) {
+        language = words.language
+        self.words = words.failure
         self.status = HTML(String(status))
-        self.heading = HTML(heading)
-        self.words = HTML(words)
+        self.heading = heading
+        self.explanation = explanation
         self.code = code.map(HTML.init(_:))
         self.requestID = HTML(requestID)
-        retry = retrySeconds.map { HTML("You can try again in \(Self.span($0)).") }
+        retry = retrySeconds.map { words.failure.retry(Self.span($0, in: words.time)) }
     }
 
     /// Rounded up, so that nobody is told to come too early.
-    private static func span(_ seconds: Int) -> String {
+    private static func span(_ seconds: Int, in words: Words.TimeUnits) -> HTML {
         switch seconds {
-        case ...1: "1 second"
-        case ..<120: "\(seconds) seconds"
-        default: "\(seconds / 60 + (seconds % 60 > 0 ? 1 : 0)) minutes"
+        case ...1: words.span(1, .second)
+        case ..<120: words.span(Int64(seconds), .second)
+        default: words.span(Int64(seconds / 60 + (seconds % 60 > 0 ? 1 : 0)), .minute)
         }
     }
 }

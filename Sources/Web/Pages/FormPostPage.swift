@@ -5,13 +5,17 @@ package struct FormPostPage: Page {
     package static let template = PageTemplate.formPost
     package static let sendsItself = true
 
-    package var title: HTML { HTML("Continue") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.FormPost
     package let formTargets: FormTargets
     let action: HTML
     let fields: [Field]
 
     /// - Parameter action: the validated redirect URI
-    package init(action: String, fields: [Field]) {
+    package init(_ words: Words, action: String, fields: [Field]) {
+        language = words.language
+        self.words = words.formPost
         self.action = HTML(action)
         self.fields = fields
         formTargets = FormTargets([action])

@@ -2,13 +2,15 @@
 package struct LoginPage: Page {
     package static let template = PageTemplate.login
 
-    package var title: HTML { HTML("Sign in") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.Login
     package let formTargets: FormTargets
     let action: HTML
     let hidden: [Field]
     let username: HTML
     let hasUsername: Bool
-    let clientName: HTML?
+    let lead: HTML?
     let alert: HTML?
 
     /// - Parameters:
@@ -17,15 +19,17 @@ package struct LoginPage: Page {
     ///   - alert: what went wrong before
     ///   - formTargets: the validated redirect URI that the login may end at
     package init(
-        action: String, hidden: [Field], username: String = "", clientName: String? = nil,
-        alert: String? = nil, formTargets: [String] = []
+        _ words: Words, action: String, hidden: [Field], username: String = "",
+        clientName: String? = nil, alert: HTML? = nil, formTargets: [String] = []
     ) {
+        language = words.language
+        self.words = words.login
         self.action = HTML(action)
         self.hidden = hidden
         self.username = HTML(username)
         hasUsername = !username.isEmpty
-        self.clientName = clientName.map(HTML.init(_:))
-        self.alert = alert.map(HTML.init(_:))
+        lead = clientName.map { words.login.toContinue(.isolated($0)) }
+        self.alert = alert
         self.formTargets = FormTargets(formTargets)
     }
 }
@@ -34,19 +38,21 @@ package struct LoginPage: Page {
 package struct SignedInPage: Page {
     package static let template = PageTemplate.signedIn
 
-    package var title: HTML { HTML("Signed in") }
-    let username: HTML
-    let name: HTML?
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.SignedIn
+    let lead: HTML
     let accountURL: HTML
     let logoutURL: HTML
     let switchAccountURL: HTML
 
     package init(
-        username: String, name: String?, accountURL: String, logoutURL: String,
+        _ words: Words, username: String, name: String?, accountURL: String, logoutURL: String,
         switchAccountURL: String
     ) {
-        self.username = HTML(username)
-        self.name = name.map(HTML.init(_:))
+        language = words.language
+        self.words = words.signedIn
+        lead = words.signedIn.lead(.person(username, name: name))
         self.accountURL = HTML(accountURL)
         self.logoutURL = HTML(logoutURL)
         self.switchAccountURL = HTML(switchAccountURL)

@@ -2,24 +2,28 @@
 package struct LogoutPage: Page {
     package static let template = PageTemplate.logout
 
-    package var title: HTML { HTML("Log out") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.Logout
     package let formTargets: FormTargets
     let action: HTML
     let hidden: [Field]
-    let username: HTML
-    let clientName: HTML?
+    let lead: HTML
+    let asked: HTML?
 
     /// - Parameters:
     ///   - clientName: the app that asks for it, if one does
     ///   - formTargets: the validated URI that the browser goes to afterwards
     package init(
-        action: String, hidden: [Field], username: String, clientName: String? = nil,
-        formTargets: [String] = []
+        _ words: Words, action: String, hidden: [Field], username: String,
+        clientName: String? = nil, formTargets: [String] = []
     ) {
+        language = words.language
+        self.words = words.logout
         self.action = HTML(action)
         self.hidden = hidden
-        self.username = HTML(username)
-        self.clientName = clientName.map(HTML.init(_:))
+        lead = words.signedIn.lead(.strong(username))
+        asked = clientName.map { words.logout.asked(.isolated($0)) }
         self.formTargets = FormTargets(formTargets)
     }
 }
@@ -28,12 +32,16 @@ package struct LogoutPage: Page {
 package struct LoggedOutPage: Page {
     package static let template = PageTemplate.loggedOut
 
-    package var title: HTML { HTML("Logged out") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.LoggedOut
     let returnURL: HTML?
 
     /// - Parameter returnURL: where the app wants the browser back; no link is shown for what
     ///   could not be registered, such as `javascript:`
-    package init(returnURL: String? = nil) {
+    package init(_ words: Words, returnURL: String? = nil) {
+        language = words.language
+        self.words = words.loggedOut
         self.returnURL = returnURL.flatMap { url in
             ContentSecurityPolicy.source(for: url) == nil ? nil : HTML(url)
         }
@@ -44,7 +52,12 @@ package struct LoggedOutPage: Page {
 package struct NotLoggedInPage: Page {
     package static let template = PageTemplate.notLoggedIn
 
-    package var title: HTML { HTML("Not logged in") }
+    package var title: HTML { words.title }
+    package let language: Language
+    let words: Words.NotLoggedIn
 
-    package init() {}
+    package init(_ words: Words) {
+        language = words.language
+        self.words = words.notLoggedIn
+    }
 }

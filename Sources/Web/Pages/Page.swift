@@ -1,9 +1,10 @@
 /// A page for a person: one typed struct, whose members are what its template may name.
 ///
-/// A stored member is ``HTML``, a flag, or an array of structs of these, so that nothing unescaped
-/// can reach the page. A test holds every page to that.
+/// A stored member is ``HTML``, a flag, ``Words``, or an array of structs of these, so that nothing
+/// unescaped can reach the page. A test holds every page to that.
 package protocol Page: Sendable {
     static var template: PageTemplate { get }
+    var language: Language { get }
     var title: HTML { get }
     /// Where the page's form may lead besides this server.
     var formTargets: FormTargets { get }
@@ -57,7 +58,11 @@ package struct Field: Sendable {
 
 /// What stands around every page.
 package struct Layout: Sendable {
+    let language: HTML
     let title: HTML
+    let brand: HTML
+    let logo: HTML?
+    let hasLogo: Bool
     let styleNonce: HTML
     let style: HTML
     let body: HTML
@@ -73,8 +78,15 @@ package struct Layout: Sendable {
         }
     }
 
-    package init(title: HTML, styleNonce: String, style: HTML, body: HTML, script: Script?) {
+    package init(
+        language: Language, title: HTML, brand: Brand, styleNonce: String, style: HTML, body: HTML,
+        script: Script?
+    ) {
+        self.language = HTML(language.rawValue)
         self.title = title
+        self.brand = HTML(brand.name)
+        logo = brand.logo.map { HTML($0.url) }
+        hasLogo = logo != nil
         self.styleNonce = HTML(styleNonce)
         self.style = style
         self.body = body

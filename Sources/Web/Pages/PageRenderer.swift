@@ -10,16 +10,19 @@ package struct RenderedPage: Sendable {
 /// Turns pages into HTML and the headers that confine it.
 package struct PageRenderer: Sendable {
     private let templates: [PageTemplate: MustacheTemplate]
+    private let brand: Brand
     private let style: HTML
 
     /// Reads every template, so that a malformed one stops the start and not a request.
-    package init() throws {
+    package init(brand: Brand = .doornail) throws {
         var templates: [PageTemplate: MustacheTemplate] = [:]
         for template in PageTemplate.allCases {
             templates[template] = try MustacheTemplate(string: template.text)
         }
         self.templates = templates
-        style = HTML(ours: String(decoding: PackageResources.style_css, as: UTF8.self))
+        self.brand = brand
+        style = HTML(
+            ours: String(decoding: PackageResources.style_css, as: UTF8.self) + brand.style)
     }
 
     package func render(_ page: some Page) -> RenderedPage {
@@ -27,13 +30,17 @@ package struct PageRenderer: Sendable {
         let styleNonce = Self.nonce()
         let scriptNonce = type(of: page).sendsItself ? Self.nonce() : nil
         let layout = Layout(
-            title: page.title, styleNonce: styleNonce, style: style, body: HTML(ours: body),
+            language: page.language, title: page.title, brand: brand, styleNonce: styleNonce,
+            style: style, body: HTML(ours: body),
             script: scriptNonce.map { Layout.Script(nonce: $0, text: Self.script) })
         let policy = ContentSecurityPolicy.text(
-            styleNonce: styleNonce, scriptNonce: scriptNonce, formTargets: page.formTargets)
+            styleNonce: styleNonce, scriptNonce: scriptNonce, hasLogo: brand.logo != nil,
+            formTargets: page.formTargets)
         return RenderedPage(
             html: text(of: layout, in: .layout),
-            headers: Self.headers + [("Content-Security-Policy", policy)])
+            headers: Self.headers + [
+                ("Content-Language", page.language.rawValue), ("Content-Security-Policy", policy),
+            ])
     }
 
     /// Sends the page's only form. A field named `submit` would hide the form's own method.
@@ -44,6 +51,7 @@ package struct PageRenderer: Sendable {
         ("Content-Type", "text/html; charset=utf-8"),
         ("Cache-Control", "no-store"),
         ("Pragma", "no-cache"),
+        ("Vary", "Accept-Language"),
         ("Referrer-Policy", "no-referrer"),
         ("X-Content-Type-Options", "nosniff"),
         ("X-Frame-Options", "DENY"),

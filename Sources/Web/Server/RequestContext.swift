@@ -17,6 +17,8 @@ package struct DoornailContext: RequestContext {
     var deadline: ContinuousClock.Instant { arrivedAt + Limits.storeDeadline }
     /// What the endpoint wants the access log to say.
     package let log = RequestLog()
+    /// What the app asked pages to be in.
+    package let language = RequestLanguage()
 
     package init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)

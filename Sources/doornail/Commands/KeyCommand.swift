@@ -34,7 +34,8 @@ struct KeyCommand: AsyncParsableCommand {
 
     static func rows(_ store: Store) async throws -> [Row] {
         let (records, now) = try await store.signingKeys()
-        let known = records.map(\.known)
+        // One without a copy can be opened by nobody, and signs nothing.
+        let known = records.filter { !$0.copies.isEmpty }.map(\.known)
         let signing = SigningAlgorithm.allCases.compactMap {
             SigningKeyRules.signer($0, among: known, at: now)
         }

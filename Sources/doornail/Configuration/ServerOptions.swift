@@ -131,6 +131,27 @@ struct ServerOptions: ParsableArguments {
             "Connections to the database, 8 by default (DOORNAIL_POOL).", valueName: "number"))
     var pool: String?
 
+    @Option(
+        name: .customLong("brand-name"),
+        help: ArgumentHelp(
+            "What pages call themselves, Doornail by default (DOORNAIL_BRAND_NAME).",
+            valueName: "name"))
+    var brandName: String?
+
+    @Option(
+        name: .customLong("brand-logo"),
+        help: ArgumentHelp(
+            "An SVG, PNG, JPEG or WebP for the head of pages, at most 64 KiB "
+                + "(DOORNAIL_BRAND_LOGO).",
+            valueName: "file"))
+    var brandLogo: String?
+
+    @Option(
+        name: .customLong("brand-color"),
+        help: ArgumentHelp(
+            "The colour of buttons and links (DOORNAIL_BRAND_COLOR).", valueName: "#rrggbb"))
+    var brandColor: String?
+
     var flags: [Setting: String] {
         var flags: [Setting: String] = [:]
         flags[.issuer] = issuer
@@ -145,6 +166,9 @@ struct ServerOptions: ParsableArguments {
         flags[.sessionIdle] = sessionIdle
         flags[.sessionMax] = sessionMax
         flags[.pool] = pool
+        flags[.brandName] = brandName
+        flags[.brandLogo] = brandLogo
+        flags[.brandColor] = brandColor
         return flags
     }
 }

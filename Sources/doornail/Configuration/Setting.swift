@@ -18,6 +18,9 @@ enum Setting: String, CaseIterable, Sendable {
     case lease = "DOORNAIL_LEASE"
     case cache = "DOORNAIL_CACHE"
     case pool = "DOORNAIL_POOL"
+    case brandName = "DOORNAIL_BRAND_NAME"
+    case brandLogo = "DOORNAIL_BRAND_LOGO"
+    case brandColor = "DOORNAIL_BRAND_COLOR"
     case logLevel = "DOORNAIL_LOG_LEVEL"
     case logFormat = "DOORNAIL_LOG_FORMAT"
 

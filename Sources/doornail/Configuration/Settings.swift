@@ -87,7 +87,7 @@ struct Settings: Sendable {
         return value
     }
 
-    private func invalid(_ setting: Setting, _ why: String) -> Invalid {
+    func invalid(_ setting: Setting, _ why: String) -> Invalid {
         Invalid(
             description: "\(setting.rawValue) (\(setting.flag)) \(why)",
             isUsage: flagged.contains(setting))
@@ -276,6 +276,7 @@ struct Settings: Sendable {
             { _ = try refreshTokenIdleSeconds() }, { _ = try refreshTokenMaximumSeconds() },
             { _ = try sessionIdleSeconds() }, { _ = try sessionMaximumSeconds() },
             { _ = try lease() }, { _ = try cacheBytes() }, { _ = try pool() },
+            { _ = try brandName() }, { _ = try logo() }, { _ = try accent() },
             { _ = try logLevel() }, { _ = try logFormat(default: .text) },
         ]
         return checks.compactMap { check in

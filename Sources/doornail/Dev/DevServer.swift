@@ -108,7 +108,8 @@ struct DevServer {
         ClientRegistration(
             name: name, method: .any,
             grantTypes: [.authorizationCode, .refreshToken, .clientCredentials],
-            redirectURIs: ["http://127.0.0.1/callback"], scope: try Scope(scope),
+            redirectURIs: ["http://127.0.0.1/callback"],
+            postLogoutRedirectURIs: ["http://127.0.0.1/logged-out"], scope: try Scope(scope),
             audiences: [Self.audience])
     }
 
