@@ -1,6 +1,6 @@
 # The commands of README.md. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint install-deps clean
+.PHONY: help run test build lint model promise promise-traps install-deps clean
 .NOTPARALLEL:
 
 # One set of flags for every debug build, so that nothing is built twice. A target may import only
@@ -14,6 +14,10 @@ help:
 	@echo '                   (ARGS="--data DIR" for its flags; Ctrl-C stops it)'
 	@echo 'make test          installs what is missing and runs everything that must hold'
 	@echo 'make build         a release binary that needs no Swift: .build/release/doornail'
+	@echo 'make model         checks the protocol: its executable model, by spin (Tests/Model)'
+	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
+	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
+	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
 	@echo 'make lint          swift-format, strictly, and a build that checks the imports'
 	@echo 'make install-deps  only installs what building and testing need'
 	@echo 'make clean         removes what was built; a data folder (.doornail) stays'
@@ -31,8 +35,21 @@ test:
 	@scripts/install test
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
-	scripts/with-postgres $(SWIFT) test --skip-build $(DEBUG)
+	scripts/with-postgres $(SWIFT) test --skip-build $(DEBUG) --skip ClusterTests
+	@# Nodes that hold leases are not to be kept waiting by all the others.
+	scripts/with-postgres $(SWIFT) test --skip-build $(DEBUG) --filter ClusterTests
 	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/EndToEnd
+	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/Promise
+
+model:
+	@scripts/install test
+	scripts/model
+
+promise promise-traps:
+	@scripts/toolchain
+	@scripts/install test
+	$(SWIFT) build --product doornail $(DEBUG)
+	.venv/bin/python Tests/Promise/promise.py $(if $(filter promise-traps,$@),--trap all) $(ARGS)
 
 lint:
 	@scripts/toolchain

@@ -14,7 +14,7 @@ let strict: [SwiftSetting] = [
 let migrations = [
     "0001_revocation_log", "0002_clients", "0003_revoked_tokens", "0004_secrets",
     "0005_throttles", "0006_users", "0007_sessions", "0008_grants", "0009_authorization_codes",
-    "0010_account", "0011_signing_keys", "0012_keys_and_logins",
+    "0010_account", "0011_signing_keys", "0012_keys_and_logins", "0013_leases",
 ]
 
 /// What the pages in Sources/Web/Pages are made of; the binary carries it.
@@ -79,7 +79,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "OAuth", "Storage",
+                "OAuth", "Postgres", "Storage",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
             ],
@@ -136,9 +136,23 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             path: "examples/resource-server", exclude: ["run"], swiftSettings: strict),
+        // What introspection is measured against (docs/benchmarks.md).
+        .executableTarget(
+            name: "Limit",
+            dependencies: [
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Benchmarks/Limit", swiftSettings: strict),
         .target(
             name: "TestSupport",
-            dependencies: ["Postgres", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "OAuth", "Postgres", "Storage", .product(name: "Logging", package: "swift-log"),
+            ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OAuthTests", dependencies: ["OAuth"], swiftSettings: strict),
         .testTarget(
@@ -149,6 +163,13 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "StorageTests",
+            dependencies: [
+                "OAuth", "Postgres", "Storage", "Cluster", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClusterTests",
             dependencies: [
                 "OAuth", "Postgres", "Storage", "Cluster", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),

@@ -29,16 +29,15 @@ package final class Node: Sendable {
         }
     }
 
-    /// How often the row is renewed and the view read again.
+    /// How often the view is read again.
     private static let interval: Duration = .seconds(1)
-    /// How long a view is certain: less than it takes for others to give the row up.
-    private static let certainFor: Duration = .milliseconds(9500)
 
     private struct View: Sendable {
         let codec: TokenCodec
         let ring: KeyRing
-        /// Read before the database was asked.
-        let takenAt: ContinuousClock.Instant
+        /// The node's row, under which it was read: the others sign under no secret that this row does
+        /// not list.
+        let incarnation: Identifier
     }
 
     /// When the database was last heard, and the last time that it was not for a while.
@@ -51,21 +50,35 @@ package final class Node: Sendable {
     /// How long the database is not heard before that is an outage.
     private static let outageAfter: Duration = .seconds(5)
 
-    private let store: Store
+    /// Whether this node may answer.
+    package let gate: LeaseGate
+    /// What it remembers.
+    package let cache: AnswerCache
+
+    let store: Store
     private let secrets: [ServerSecret]
-    private let version: String
     private let logger: Logger
-    private let id: Mutex<Identifier>
+    private let follower: LogFollower
     private let view = Mutex<View?>(nil)
     private let contact = Mutex<Contact?>(nil)
     private let keyring: SigningKeyring
+    private let metrics = CacheMetrics()
 
-    package init(store: Store, secrets: [ServerSecret], version: String, logger: Logger) {
+    /// - Parameters:
+    ///   - store: one whose authority is the gate.
+    ///   - cacheBytes: how much it may remember; 0: every answer is read from the database.
+    package init(
+        store: Store, gate: LeaseGate, following configuration: LogFollower.Configuration,
+        cacheBytes: Int64, secrets: [ServerSecret], version: String, logger: Logger
+    ) {
         self.store = store
+        self.gate = gate
         self.secrets = secrets
-        self.version = version
         self.logger = logger
-        self.id = Mutex(Node.newID())
+        cache = AnswerCache(bytes: cacheBytes)
+        follower = LogFollower(
+            configuration, gate: gate, cache: cache, fingerprints: secrets.map(\.fingerprint),
+            version: version, logger: logger)
         keyring = SigningKeyring(store: store, secrets: secrets, logger: logger)
     }
 
@@ -86,86 +99,126 @@ package final class Node: Sendable {
         }
     }
 
-    /// Makes the node's new secrets known, and joins the others.
-    ///
-    /// The row is committed before the secrets are read for the last time: whoever adds one either
-    /// sees this row, or is seen here.
-    package func start() async throws(StartError) {
-        do {
-            let known = try await store.secrets().map(\.known)
-            for secret in try SecretRules.unknown(secrets: secrets, known: known) {
-                try await store.admit(secret)
+    /// Holds a lease, and keeps the row and the view, until the task is cancelled or all secrets of
+    /// this node are retired: then it can neither sign nor verify, and takes its leave.
+    /// - Parameter onReady: is called once, when the node can answer.
+    package func run(onReady: @escaping @Sendable () async -> Void) async throws(StartError) {
+        let outcome: Result<Void, StartError> = await withTaskGroup { group in
+            group.addTask {
+                await self.gate.watch()
+                return Result<Void, StartError>.success(())
             }
-            try await join()
-            let joined = try await store.secrets().map(\.known)
-            _ = try SecretRules.unknown(secrets: secrets, known: joined)
-            // Nothing is answered until the view is there, so the keys come first.
-            try await keyring.refresh()
-            guard try await refresh(takenAt: .now) else { throw SecretRules.Refusal.allRetired }
-            heard(at: try await store.ping())
-        } catch let refusal as SecretRules.Refusal {
-            throw .secrets(refusal)
-        } catch let error as StoreError {
-            throw .store(error)
-        } catch {
-            throw .store(.broken("\(error)"))
-        }
-    }
-
-    /// Renews the row and the view until the task is cancelled.
-    ///
-    /// A node whose secrets have all been retired takes its leave: it can neither sign nor verify,
-    /// and its row would keep the others from signing.
-    package func run() async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.keyring.run() }
-            group.addTask { await self.renew() }
-            // The other ends only when it is cancelled.
-            await group.next()
+            group.addTask {
+                await self.follower.run(listed: { self.listed(under: $0) })
+                return .success(())
+            }
+            group.addTask {
+                do throws(StartError) {
+                    try await self.begin()
+                } catch {
+                    return .failure(error)
+                }
+                guard !Task.isCancelled else { return .success(()) }
+                await onReady()
+                await withTaskGroup(of: Void.self) { group in
+                    group.addTask { await self.keyring.run() }
+                    group.addTask { await self.keep() }
+                    // The other ends only when it is cancelled.
+                    await group.next()
+                    group.cancelAll()
+                }
+                return .success(())
+            }
+            // The first to end is the last, or has failed; the others end when they are cancelled.
+            let first = await group.next() ?? .success(())
             group.cancelAll()
+            return first
+        }
+        gate.giveUp()
+        try outcome.get()
+    }
+
+    /// Makes the node's new secrets known, and reads its view for the first time.
+    ///
+    /// The row is committed before the secrets are read: whoever adds one either sees this row, or is
+    /// seen here.
+    private func begin() async throws(StartError) {
+        var isReported = false
+        while !Task.isCancelled {
+            do {
+                let known = try await store.secrets().map(\.known)
+                for secret in try SecretRules.unknown(secrets: secrets, known: known) {
+                    try await store.admit(secret)
+                }
+                // Another node may have added one meanwhile, that this one lacks.
+                let admitted = try await store.secrets().map(\.known)
+                _ = try SecretRules.unknown(secrets: secrets, known: admitted)
+                // Nothing is answered until the view is there, so the keys come first.
+                try await keyring.refresh()
+                guard try await refresh() else { throw SecretRules.Refusal.allRetired }
+                return
+            } catch let refusal as SecretRules.Refusal {
+                throw .secrets(refusal)
+            } catch StoreError.unavailable(let reason) {
+                if !isReported {
+                    logger.error("the node cannot join yet", metadata: ["error": "\(reason)"])
+                }
+                isReported = true
+                try? await Task.sleep(for: .milliseconds(100))
+            } catch let error as StoreError {
+                throw .store(error)
+            } catch {
+                throw .store(.broken("\(error)"))
+            }
         }
     }
 
-    private func renew() async {
+    /// Reads the view again and again, and removes the rows of dead nodes.
+    private func keep() async {
         var isFailing = false
+        var watch = DeadNodeWatch()
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: Node.interval)
-                let asked = ContinuousClock.now
-                let renewal = try await store.renewNode(id.withLock { $0 }, holding: held)
-                heard(at: renewal.at)
-                if !renewal.isThere {
-                    logger.warning("this node was taken for dead; it joins again")
-                    id.withLock { $0 = Node.newID() }
-                    try await join()
-                }
-                guard try await refresh(takenAt: asked) else {
+                guard try await refresh() else {
                     logger.error(
                         "every secret of this node is retired, so it answers nothing: start it with a new one"
                     )
-                    await leave()
                     return
                 }
-                try await store.removeStaleNodes()
+                let roll = try await store.roll()
+                for dead in watch.dead(among: roll.nodes, at: .now) {
+                    try await store.removeNode(dead)
+                    logger.notice("removed a dead node's row", metadata: ["node": "\(dead.id)"])
+                }
+                metrics.record(cache.size)
                 isFailing = false
             } catch is CancellationError {
                 return
             } catch {
                 logger.log(
-                    level: isFailing ? .debug : .warning, "the node's row was not renewed",
+                    level: isFailing ? .debug : .warning, "the node's view was not read",
                     metadata: ["error": "\(error)"])
                 isFailing = true
             }
         }
     }
 
-    /// Removes the row, so that nobody waits for this node.
+    /// Removes the row, so that nobody waits for this node; it holds no lease any more.
     package func leave() async {
+        gate.giveUp()
         do {
-            try await store.leaveNode(id.withLock { $0 })
+            try await store.leaveNode(follower.id)
         } catch {
             logger.info(
                 "the node's row stays until it is stale", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The secrets that the row of that id lists: those of a view that was read under it.
+    private func listed(under incarnation: Identifier) -> Set<UInt8>? {
+        view.withLock { view in
+            view?.incarnation == incarnation ? view?.ring.held : nil
         }
     }
 
@@ -262,7 +315,9 @@ package final class Node: Sendable {
         case .authentic(let value): return value
         case .forged: return nil
         case .unknownKey:
-            guard ContinuousClock.now - view.takenAt < Node.certainFor else {
+            // While the row stands under which the view was read, the others sign under no secret
+            // that the view lacks.
+            guard gate.held(at: .now)?.incarnation == view.incarnation else {
                 throw .unavailable("this node has not heard of new secrets for a while")
             }
             return nil
@@ -280,24 +335,19 @@ package final class Node: Sendable {
         return view
     }
 
-    private var held: Set<UInt8> { view.withLock { $0?.ring.held } ?? [] }
-
-    private func join() async throws(StoreError) {
-        let known = try await store.secrets().map(\.known)
-        let fingerprints = Set(secrets.map(\.fingerprint))
-        let held = Set(known.filter { fingerprints.contains($0.fingerprint) }.map(\.keyID))
-        try await store.joinNode(id.withLock { $0 }, holding: held, version: version)
-    }
-
     /// Reads the view again; false where every secret of this node is retired.
-    private func refresh(takenAt: ContinuousClock.Instant) async throws(StoreError) -> Bool {
+    private func refresh() async throws(StoreError) -> Bool {
+        let incarnation = try await gate.lease(by: Store.deadline).incarnation
         let known = try await store.secrets().map(\.known)
-        let nodes = try await store.nodes()
+        // This node's own row lists what this view finds, once the next poll has written it.
+        let roll = try await store.roll()
+        heard(at: roll.readAt)
+        let nodes = roll.nodes.filter { $0.id != incarnation }.map(\.keyIDs)
         guard let ring = try? SecretRules.ring(secrets: secrets, known: known, nodes: nodes) else {
             view.withLock { $0 = nil }
             return false
         }
-        let new = View(codec: TokenCodec(ring), ring: ring, takenAt: takenAt)
+        let new = View(codec: TokenCodec(ring), ring: ring, incarnation: incarnation)
         let old = view.withLock { view in
             defer { view = new }
             return view
@@ -307,16 +357,13 @@ package final class Node: Sendable {
                 "new tokens are signed under other secrets",
                 metadata: ["key_ids": "\(ring.signers)"])
         }
+        // Clients are remembered with the secrets that were there.
+        if old?.ring.signers != ring.signers { cache.clear() }
         if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
             logger.warning(
                 "this node lacks secrets that are not retired; give it all of them",
                 metadata: ["key_ids": "\(ring.lacking.sorted())"])
         }
         return true
-    }
-
-    private static func newID() -> Identifier {
-        var random = SystemRandomNumberGenerator()
-        return Identifier(milliseconds: 0, using: &random)
     }
 }

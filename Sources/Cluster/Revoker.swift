@@ -1,6 +1,7 @@
 package import Logging
 import Metrics
 package import OAuth
+import Postgres
 package import Storage
 
 /// Something that is to end, or to change for every node at once.
@@ -98,11 +99,12 @@ package struct Receipt: Sendable {
 
 /// The one seam that every end goes through: `/revoke`, the command line, and all later ways.
 ///
-/// It returns once the end is committed and holds at every node. Every answer of every node is
-/// read from the database so far, so the commit is all there is to wait for.
+/// It returns once the end is committed and holds at every node: each has said that it applied it, or
+/// can hold no lease that is older (docs/promise.md). It has no connection of its own while it waits.
 package struct Revoker: Sendable {
     private let store: Store
     private let logger: Logger
+    private let waits = Timer(label: "doornail_revocation_wait_seconds")
 
     package init(store: Store, logger: Logger) {
         self.store = store
@@ -116,19 +118,64 @@ package struct Revoker: Sendable {
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Receipt {
         do {
+            let early = Trap.earlyNodeRows.isPlanted ? try await store.roll(by: deadline) : nil
             let endedAt = try await commit(ending, because: cause, by: deadline)
+            // Ending everything takes as long as it takes; what follows has its own time.
+            var limit = deadline
+            if case .everything = ending { limit = Store.deadline }
+            try await untilEverywhere(since: .now, by: limit, early)
             note(ending, cause, outcome: "ended", level: .notice)
             return Receipt(endedAt: endedAt)
         } catch {
             note(ending, cause, outcome: "failed", level: .warning, error: error)
+            if Trap.swallowedError.isPlanted { return Receipt(endedAt: UnixTime(seconds: 0)) }
             throw error
+        }
+    }
+
+    /// Waits until what was committed holds at every node.
+    ///
+    /// The rows are read after the commit, from a server that is no older primary than the one that
+    /// committed it (`Store.roll`). The log's end, read with them, stands for the commit's own number.
+    private func untilEverywhere(
+        since committedAt: ContinuousClock.Instant, by deadline: ContinuousClock.Instant,
+        _ early: Roll?
+    ) async throws(StoreError) {
+        var roll = if let early { early } else { try await store.roll(by: deadline) }
+        let number = roll.endOfLog
+        let isWhole = RevocationWait.isWhole(roll) && !Trap.noWaitAfterPromotion.isPlanted
+        var pause: Duration = .milliseconds(1)
+        while true {
+            let elapsed = ContinuousClock.now - committedAt
+            let step = RevocationWait.step(
+                for: number, elapsed: elapsed, roll: roll, isWhole: isWhole)
+            guard case .wait(let longest) = step else {
+                waits.recordNanoseconds(elapsed.microseconds * 1000)
+                return
+            }
+            guard ContinuousClock.now < deadline else {
+                throw .unavailable(
+                    "it is committed, but not every node can have heard of it; ask again")
+            }
+            do {
+                let left = deadline - .now
+                try await Task.sleep(for: min(isWhole ? longest : pause, longest - elapsed, left))
+            } catch {
+                throw .unavailable("it is committed, but nobody waits for the answer any more")
+            }
+            pause = min(pause * 3 / 2, .milliseconds(20))
+            if !isWhole, early == nil { roll = try await store.roll(by: deadline) }
         }
     }
 
     private func commit(
         _ ending: Ending, because cause: Cause, by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> UnixTime {
-        switch ending {
+        if Trap.noOpRevocation.isPlanted, case .token(let token, _) = ending {
+            let state = try await store.liveness(of: .access(token), by: deadline)
+            if state.isTokenRevoked { return state.readAt }
+        }
+        return switch ending {
         case .token(let token, let client):
             try await store.revoke(token, of: client, because: cause, by: deadline)
         case .grant(let id):

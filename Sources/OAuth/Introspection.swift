@@ -9,11 +9,18 @@ package enum Introspection {
     package static func mayKnow(
         _ caller: Client, about live: LiveToken, _ token: Token
     ) -> Bool {
-        if live.client == caller.id { return true }
+        mayKnow(caller, client: live.client, audience: live.audience, token)
+    }
+
+    /// The same, by the client that the token was issued to and the audience that it is for.
+    package static func mayKnow(
+        _ caller: Client, client: Identifier, audience: [String], _ token: Token
+    ) -> Bool {
+        if client == caller.id { return true }
         return switch (caller.introspects, token) {
         case (.own, _), (.audience, .refresh): false
         case (.audience, .access):
-            live.audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
+            audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
         case (.any, _): true
         }
     }

@@ -28,6 +28,12 @@ package enum Limits {
     package static let storeDeadline: Duration = .milliseconds(4500)
     /// How long after its expiry a token is still revoked in earnest, and its row kept.
     package static let expiryGraceSeconds: Int64 = 3600
+    /// Requests of one node that wait for a lease; more are 503.
+    package static let leaseWaiters = 4096
+    /// What a request that waited for a lease has left, at least, to ask the database.
+    package static let leaseReserve: Duration = .milliseconds(300)
+    /// Clients that a node remembers.
+    package static let cachedClients = 10_000
     /// A user's name, in bytes.
     package static let usernameBytes = 255
     /// A password, in bytes: long enough for any sentence.

@@ -94,7 +94,7 @@ package enum Liveness: Sendable, Equatable {
             live = LiveToken(
                 client: id, clientID: client.clientID, user: nil, scope: token.scope ?? .none,
                 audience: token.audience ?? [], issuedAt: token.issuedAt,
-                expiresAt: token.expiresAt)
+                expiresAt: token.expiresAt, certainUntil: token.expiresAt)
         case .grant:
             if let cause = deathOfGrant(in: state) { return .dead(cause) }
             guard let grant = state.grant, let client = state.client else {
@@ -103,7 +103,8 @@ package enum Liveness: Sendable, Equatable {
             live = LiveToken(
                 client: grant.client, clientID: client.clientID, user: state.user,
                 scope: token.scope ?? grant.scope, audience: token.audience ?? grant.audience,
-                issuedAt: token.issuedAt, expiresAt: token.expiresAt)
+                issuedAt: token.issuedAt, expiresAt: token.expiresAt,
+                certainUntil: min(token.expiresAt, expiry(of: grant, in: state)))
         }
         if state.readAt >= token.expiresAt { return .dead(.expired) }
         return .alive(live)
@@ -120,15 +121,18 @@ package enum Liveness: Sendable, Equatable {
         if state.readAt >= grant.idleExpiresAt { return .dead(.grantIdle) }
         if token.generation < grant.generation { return .dead(.rotated) }
         if token.generation > grant.generation { return .dead(.stateLost) }
-        var expiresAt = min(grant.idleExpiresAt, grant.expiresAt)
-        if !grant.isOffline, let session = state.session {
-            expiresAt = min(expiresAt, session.idleExpiresAt, session.expiresAt)
-        }
+        let expiresAt = min(grant.idleExpiresAt, expiry(of: grant, in: state))
         return .alive(
             LiveToken(
                 client: grant.client, clientID: client.clientID, user: state.user,
                 scope: grant.scope, audience: grant.audience, issuedAt: grant.rotatedAt,
-                expiresAt: expiresAt))
+                expiresAt: expiresAt, certainUntil: expiresAt))
+    }
+
+    /// When a grant ends by itself, with its session if it hangs on one.
+    private static func expiry(of grant: GrantState, in state: State) -> UnixTime {
+        guard !grant.isOffline, let session = state.session else { return grant.expiresAt }
+        return min(grant.expiresAt, session.idleExpiresAt, session.expiresAt)
     }
 
     package static func of(_ token: Token, in state: State) -> Liveness {
@@ -203,10 +207,12 @@ package struct LiveToken: Sendable, Equatable {
     package let audience: [String]
     package let issuedAt: UnixTime
     package let expiresAt: UnixTime
+    /// Until when nothing but an end makes it dead.
+    package let certainUntil: UnixTime
 
     fileprivate init(
         client: Identifier, clientID: String, user: Liveness.UserState?, scope: Scope,
-        audience: [String], issuedAt: UnixTime, expiresAt: UnixTime
+        audience: [String], issuedAt: UnixTime, expiresAt: UnixTime, certainUntil: UnixTime
     ) {
         self.client = client
         self.clientID = clientID
@@ -215,6 +221,7 @@ package struct LiveToken: Sendable, Equatable {
         self.audience = audience
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
+        self.certainUntil = certainUntil
     }
 
     /// The subject (`sub`): the user's id, or the client's.

@@ -140,6 +140,19 @@ import Logging
         return unsafe PQgetResult(raw).map { unsafe Answer($0) }
     }
 
+    /// Waits for a notification (LISTEN); the channel's name, or nil at the deadline.
+    func notification(until deadline: ContinuousClock.Instant) throws(Trouble) -> String? {
+        while true {
+            if let notification = unsafe PQnotifies(raw) {
+                defer { unsafe PQfreemem(notification) }
+                return unsafe String(cString: notification.pointee.relname)
+            }
+            guard wait(for: Int16(POLLIN), until: deadline) else { return nil }
+            guard unsafe PQconsumeInput(raw) == 1 else { throw .lost(errorMessage) }
+            if let farewell = notices.farewell { throw .lost(farewell.message) }
+        }
+    }
+
     /// Waits for the socket; false at the deadline.
     private func wait(for events: Int16, until deadline: ContinuousClock.Instant) -> Bool {
         while true {

@@ -21,7 +21,9 @@ final class Notices {
     }
 
     func hear(_ message: ServerMessage) {
-        if message.castsDoubtOnCommit, doubt == nil { doubt = message }
+        if message.castsDoubtOnCommit, doubt == nil, !Trap.warning01000.isPlanted {
+            doubt = message
+        }
         if message.isFatal { farewell = message }
         logger?.log(
             level: message.castsDoubtOnCommit ? .warning : .debug, "PostgreSQL notice",

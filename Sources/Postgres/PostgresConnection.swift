@@ -147,6 +147,21 @@ package actor PostgresConnection {
         if let failure { throw failure.error }
     }
 
+    /// Waits until something was said on a channel that this connection listens on; false where
+    /// nothing was by the deadline. What was said before is not waited for.
+    package func isNotified(by deadline: ContinuousClock.Instant) throws(PostgresError) -> Bool {
+        guard let link = link.take() else { throw .unavailable("the connection is closed") }
+        do {
+            var isNotified = try link.notification(until: deadline) != nil
+            // The rest says no more than the first: that there is something to look at.
+            while isNotified, try link.notification(until: .now) != nil { isNotified = true }
+            self.link = consume link
+            return isNotified
+        } catch {
+            throw .unavailable(error.description)
+        }
+    }
+
     /// Whether a transaction is open and has not failed.
     package var isInTransaction: Bool { link?.isInWorkingTransaction ?? false }
 

@@ -18,7 +18,9 @@ private struct ServerState: PostgresRow {
         SELECT current_setting('synchronous_commit'), pg_catalog.pg_is_in_recovery(),
                CASE WHEN current_setting('client_connection_check_interval', true) = '0'
                     THEN set_config('client_connection_check_interval', '5s', false) END
-        """)
+        """
+            + (Trap.asyncCommit.isPlanted
+                ? ", set_config('synchronous_commit', 'off', false)" : ""))
 
     func meets(_ demands: PostgresConnection.Demands) throws(PostgresError) {
         if demands.primary, isRecovering {

@@ -29,7 +29,7 @@ enum AccessTokens {
         """)
 
     static func revoke(
-        _ revocations: [TokenRevocation], pool: PostgresPool, primary: PrimaryGuard,
+        _ revocations: [TokenRevocation], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime] {
         // One entry a row: two callers may end one token at once, for reasons of their own.
@@ -39,7 +39,7 @@ enum AccessTokens {
         let result = try await Store.untilCertain(
             revoke, rows.map(\.token.uuid), rows.map(\.client.uuid),
             rows.map { PostgresTime($0.expiresAt) }, rows.map(\.cause.reason),
-            rows.map(\.cause.actor), pool: pool, primary: primary, deadline: deadline)
+            rows.map(\.cause.actor), pool: pool, authority: authority, deadline: deadline)
         guard let first = result.first else {
             throw .undecodable("\(revoke.name): no row")
         }

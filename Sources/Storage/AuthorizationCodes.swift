@@ -53,7 +53,8 @@ enum AuthorizationCodes {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
                     clock_timestamp() + make_interval(secs => $13::bigint),
                     to_timestamp($14::bigint))
-            ON CONFLICT (id) DO NOTHING
+            -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
+            ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM issued) AS n
         """)

@@ -7,6 +7,11 @@ package struct ClientRead: Sendable {
     package let readAt: UnixTime
     /// The key ids that are not retired, at the same moment.
     package let unretiredKeyIDs: Set<UInt8>
+
+    /// The same, at another moment.
+    package func at(_ time: UnixTime) -> ClientRead {
+        ClientRead(client: client, readAt: time, unretiredKeyIDs: unretiredKeyIDs)
+    }
 }
 
 /// Reads clients by the id that they present.
@@ -80,14 +85,14 @@ enum Clients {
         """)
 
     static func read(
-        _ clientIDs: [String], pool: PostgresPool, primary: PrimaryGuard,
+        _ clientIDs: [String], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [ClientRead] {
         let rows = try await pool.execute(find, clientIDs, deadline: deadline)
         guard rows.count == clientIDs.count, let first = rows.first else {
             throw .undecodable("\(find.name): \(rows.count) rows for \(clientIDs.count) clients")
         }
-        try Store.check(first.primary, by: primary)
+        try await Store.check(first.primary, by: authority, until: deadline)
         let unretired = Set(first.row.unretiredKeyIDs.map { UInt8(clamping: $0) })
         return rows.map {
             ClientRead(

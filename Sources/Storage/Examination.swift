@@ -14,7 +14,14 @@ package struct Examination: PostgresRow {
     package let clients: Int64
     package let nodes: Int64
     package let lastNumber: Int64
+    /// How many connections there may be, those kept for superusers and others aside.
     package let maximumConnections: Int32
+    /// For whom commits wait; empty where for nobody.
+    package let synchronousStandbys: String
+    /// Nodes whose rows were not renewed for ten leases.
+    package let silentNodes: Int64
+    /// The longest lease among them, in milliseconds.
+    package let silentLeaseMilliseconds: Int32?
 
     package init(_ cells: inout Cells) throws(PostgresError) {
         primary = try Primary(&cells)
@@ -29,12 +36,19 @@ package struct Examination: PostgresRow {
         nodes = try cells.next()
         lastNumber = try cells.next()
         maximumConnections = try cells.next()
+        synchronousStandbys = try cells.next()
+        silentNodes = try cells.next()
+        silentLeaseMilliseconds = try cells.next()
     }
 
     static let statement = Statement<Examination>(
         "examination",
         """
-        WITH \(Primary.expression)
+        WITH \(Primary.expression),
+        silent AS (
+            SELECT count(*) AS nodes, max(lease_ms) AS lease_ms
+            FROM nodes CROSS JOIN primary_state AS p
+            WHERE renewed_at < p.now - lease_ms * interval '10 milliseconds')
         SELECT \(Primary.columns),
                current_setting('server_version_num')::integer,
                current_setting('synchronous_commit'), current_setting('fsync'),
@@ -46,7 +60,10 @@ package struct Examination: PostgresRow {
                (SELECT count(*) FROM clients), (SELECT count(*) FROM nodes),
                (SELECT last_number FROM revocation_clock),
                current_setting('max_connections')::integer
-        FROM primary_state
+                   - current_setting('superuser_reserved_connections')::integer
+                   - coalesce(current_setting('reserved_connections', true)::integer, 0),
+               current_setting('synchronous_standby_names'), silent.nodes, silent.lease_ms
+        FROM primary_state CROSS JOIN silent
         """)
 
     /// Only who answers, for readiness.

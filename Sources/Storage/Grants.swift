@@ -133,7 +133,7 @@ enum Grants {
     /// It is not repeated where its outcome is unknown: the client is told to ask again, and finds
     /// its answer in the retry window.
     static func rotate(
-        _ rotations: [Rotation], pool: PostgresPool, primary: PrimaryGuard,
+        _ rotations: [Rotation], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Result<RefreshTokenGrant.Verdict, PostgresError>] {
         var verdicts: [Rotation: Result<RefreshTokenGrant.Verdict, PostgresError>] = [:]
@@ -144,7 +144,8 @@ enum Grants {
             let sent = Set(batch)
             waiting.removeAll(where: sent.contains)
             do {
-                let rows = try await send(batch, pool: pool, primary: primary, deadline: deadline)
+                let rows = try await send(
+                    batch, pool: pool, authority: authority, deadline: deadline)
                 for (rotation, proven) in zip(batch, rows) {
                     verdicts[rotation] = .success(
                         proven.row.verdict(on: rotation, at: proven.primary.time))
@@ -159,7 +160,7 @@ enum Grants {
     }
 
     private static func send(
-        _ batch: [Rotation], pool: PostgresPool, primary: PrimaryGuard,
+        _ batch: [Rotation], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Proven<RotatedRow>] {
         let rows = try await pool.execute(
@@ -172,7 +173,7 @@ enum Grants {
         guard rows.count == batch.count, let first = rows.first else {
             throw .undecodable("\(rotate.name): \(rows.count) rows for \(batch.count) grants")
         }
-        try Store.check(first.primary, by: primary)
+        try await Store.check(first.primary, by: authority, until: deadline)
         return rows
     }
 
@@ -208,7 +209,7 @@ enum Grants {
 
     /// When a grant was ended; nil where there is none.
     static func revoke(
-        _ revocations: [GrantRevocation], pool: PostgresPool, primary: PrimaryGuard,
+        _ revocations: [GrantRevocation], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime?] {
         // One entry a row: two callers may end one grant at once, for reasons of their own.
@@ -217,7 +218,7 @@ enum Grants {
         let asked = Array(distinct.values)
         let rows = try await Store.untilCertain(
             revoke, asked.map(\.grant.uuid), asked.map(\.cause.reason), asked.map(\.cause.actor),
-            pool: pool, primary: primary, deadline: deadline)
+            pool: pool, authority: authority, deadline: deadline)
         guard rows.count == asked.count else {
             throw .undecodable("\(revoke.name): \(rows.count) rows for \(asked.count) grants")
         }

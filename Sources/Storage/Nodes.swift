@@ -1,96 +1,141 @@
 package import OAuth
-import Postgres
+package import Postgres
 
-/// Running servers: each keeps a row that says which secrets it holds.
+/// Running servers: each keeps a row that says which secrets it holds, how long its leases are, and
+/// up to which number it has applied the revocation log (docs/promise.md).
 enum Nodes {
+    /// One node, or nothing at all.
     struct NodeRow: PostgresRow {
+        let endOfLog: Int64
+        let timelineAge: Int64?
+        let id: PostgresUUID?
         let keyIDs: [Int16]?
+        let leaseMilliseconds: Int32?
+        let applied: Int64?
+        let renewedAt: PostgresTime?
 
         init(_ cells: inout Cells) throws(PostgresError) {
+            endOfLog = try cells.next()
+            timelineAge = try cells.next()
+            id = try cells.next()
             keyIDs = try cells.next()
+            leaseMilliseconds = try cells.next()
+            applied = try cells.next()
+            renewedAt = try cells.next()
         }
     }
 
-    /// A node that has not renewed its row for so long is taken for dead.
-    static let staleSeconds: Int64 = 10
-
-    static let join = Statement<Proven<NoRow>, PostgresUUID, [Int16], String>(
-        "nodes_join",
-        """
-        WITH \(Primary.expression),
-        joined AS (
-            INSERT INTO nodes (id, key_ids, version) VALUES ($1, $2, $3)
-            ON CONFLICT (id) DO NOTHING RETURNING id)
-        SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM joined) AS n
-        """)
-
-    /// Renews a node's row; it says whether the row was still there.
-    static let renew = Statement<Proven<ClientRecords.FoundRow>, PostgresUUID, [Int16]>(
-        "nodes_renew",
-        """
-        WITH \(Primary.expression),
-        renewed AS (
-            UPDATE nodes SET renewed_at = clock_timestamp(), key_ids = $2 WHERE id = $1
-            RETURNING id)
-        SELECT \(Primary.columns), EXISTS (SELECT FROM renewed) FROM primary_state
-        """)
-
-    static let leave = Statement<Proven<NoRow>, PostgresUUID>(
-        "nodes_leave",
-        """
-        WITH \(Primary.expression),
-        left_nodes AS (DELETE FROM nodes WHERE id = $1 RETURNING id)
-        SELECT \(Primary.columns)
-        FROM primary_state CROSS JOIN (SELECT count(*) FROM left_nodes) AS n
-        """)
-
+    /// All nodes, and the end of the log, in one snapshot. The age of the log's timeline is null
+    /// where nothing was written on it yet.
     static let list = Statement<Proven<NodeRow>>(
         "nodes_list",
         """
         WITH \(Primary.expression)
-        SELECT \(Primary.columns), nodes.key_ids FROM primary_state LEFT JOIN nodes ON true
+        SELECT \(Primary.columns), clock.last_number,
+               CASE WHEN clock.timeline = primary_state.timeline
+                    THEN (extract(epoch FROM primary_state.now - clock.timeline_since) * 1000)::bigint
+               END,
+               nodes.id, nodes.key_ids, nodes.lease_ms, nodes.applied, nodes.renewed_at
+        FROM primary_state CROSS JOIN revocation_clock AS clock LEFT JOIN nodes ON true
         """)
 
-    /// Removes the rows of nodes that have not renewed them; each by what was read of it.
-    static let removeStale = Statement<NoRow, Int64>(
-        "nodes_remove_stale",
-        """
-        DELETE FROM nodes
-        WHERE renewed_at < clock_timestamp() - make_interval(secs => $1::bigint)
-        """)
+    static let leave = Statement<NoRow, PostgresUUID>(
+        "nodes_leave", "DELETE FROM nodes WHERE id = $1")
+
+    /// Removes the row of a node that is dead, if it is still the row that was read.
+    static let remove = Statement<NoRow, PostgresUUID, PostgresTime>(
+        "nodes_remove", "DELETE FROM nodes WHERE id = $1 AND renewed_at = $2")
+
+    static func roll(
+        pool: PostgresPool, authority: any Authority, deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> Roll {
+        let rows = try await pool.execute(list, deadline: deadline)
+        guard let first = rows.first else { throw .undecodable("nodes_list: no row") }
+        try await Store.check(first.primary, by: authority, until: deadline)
+        return Roll(
+            readAt: first.primary.time, endOfLog: first.row.endOfLog,
+            timelineAge: first.row.timelineAge.map { .milliseconds($0) },
+            nodes: rows.compactMap { proven in
+                let row = proven.row
+                guard let id = row.id, let keyIDs = row.keyIDs, let applied = row.applied,
+                    let leaseMilliseconds = row.leaseMilliseconds, let renewedAt = row.renewedAt
+                else { return nil }
+                return Roll.Node(
+                    id: Identifier(id), keyIDs: Set(keyIDs.map { UInt8(clamping: $0) }),
+                    lease: .milliseconds(Int64(leaseMilliseconds)), applied: applied,
+                    renewedAt: renewedAt)
+            })
+    }
+}
+
+/// All nodes as their rows say, and the end of the log, at one moment.
+package struct Roll: Sendable {
+    package struct Node: Sendable, Equatable {
+        package let id: Identifier
+        package let keyIDs: Set<UInt8>
+        /// How long its leases are.
+        package let lease: Duration
+        /// The number of the log up to which it has applied it.
+        package let applied: Int64
+        package let renewedAt: PostgresTime
+
+        package init(
+            id: Identifier, keyIDs: Set<UInt8>, lease: Duration, applied: Int64,
+            renewedAt: PostgresTime
+        ) {
+            self.id = id
+            self.keyIDs = keyIDs
+            self.lease = lease
+            self.applied = applied
+            self.renewedAt = renewedAt
+        }
+    }
+
+    /// The database's time.
+    package let readAt: UnixTime
+    /// The number of the last row of the log.
+    package let endOfLog: Int64
+    /// How long ago the log was first written on its present timeline; nil where it never was.
+    package let timelineAge: Duration?
+    package let nodes: [Node]
+
+    package init(
+        readAt: UnixTime = UnixTime(seconds: 0), endOfLog: Int64, timelineAge: Duration?,
+        nodes: [Node]
+    ) {
+        self.readAt = readAt
+        self.endOfLog = endOfLog
+        self.timelineAge = timelineAge
+        self.nodes = nodes
+    }
 }
 
 extension Store {
-    package func joinNode(
-        _ id: Identifier, holding keyIDs: Set<UInt8>, version: String
-    ) async throws(StoreError) {
-        _ = try await proven(Nodes.join, id.uuid, keyIDs.sorted().map(Int16.init), version)
+    /// All nodes, read after this was called. Those who ask at once share one read.
+    package func roll(
+        by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> Roll {
+        do {
+            return try await nodeReads.perform(true, deadline: deadline)
+        } catch {
+            throw StoreError(error)
+        }
     }
 
-    /// Renews the node's row: whether it was still there, or another node took it for dead and
-    /// removed it; and the database's time.
-    package func renewNode(
-        _ id: Identifier, holding keyIDs: Set<UInt8>
-    ) async throws(StoreError) -> (isThere: Bool, at: UnixTime) {
-        let rows = try await proven(Nodes.renew, id.uuid, keyIDs.sorted().map(Int16.init))
-        guard let first = rows.first else { throw .broken("nodes_renew: no row") }
-        return (first.row.isFound, first.primary.time)
-    }
-
+    /// Takes a node's row away; it has given up its lease before.
     package func leaveNode(_ id: Identifier) async throws(StoreError) {
-        _ = try await proven(Nodes.leave, id.uuid)
+        do {
+            _ = try await pool.execute(Nodes.leave, id.uuid, deadline: Store.deadline)
+        } catch {
+            throw StoreError(error)
+        }
     }
 
-    /// The key ids that each running node lists.
-    package func nodes() async throws(StoreError) -> [Set<UInt8>] {
-        try await proven(Nodes.list).compactMap(\.row.keyIDs)
-            .map { Set($0.map { UInt8(clamping: $0) }) }
-    }
-
-    package func removeStaleNodes() async throws(StoreError) {
+    /// Removes a dead node's row by compare-and-set on what was read of it.
+    package func removeNode(_ node: Roll.Node) async throws(StoreError) {
         do {
             _ = try await pool.execute(
-                Nodes.removeStale, Nodes.staleSeconds, deadline: Store.deadline)
+                Nodes.remove, node.id.uuid, node.renewedAt, deadline: Store.deadline)
         } catch {
             throw StoreError(error)
         }

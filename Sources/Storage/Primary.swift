@@ -47,6 +47,11 @@ package struct Primary: Sendable, Equatable {
     }
 
     package var time: UnixTime { UnixTime(now) }
+
+    /// Whether both are one server, in one reign.
+    package func isSameReign(as other: Primary) -> Bool {
+        systemIdentifier == other.systemIdentifier && timeline == other.timeline
+    }
 }
 
 /// A row together with the server that it came from.
@@ -60,11 +65,28 @@ struct Proven<Row: PostgresRow>: PostgresRow {
     }
 }
 
+/// Says whether what a server answered is certain.
+///
+/// A node's authority is its lease: the answer counts if the primary that granted it gave it. A
+/// command of the operator's has none, and goes by `PrimaryGuard` alone.
+package protocol Authority: Sendable {
+    /// Returns once the answer is certain; it may have to wait.
+    func prove(
+        _ primary: Primary, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError)
+}
+
 /// Remembers the newest primary that answered, and refuses the answers of any other.
-package final class PrimaryGuard: Sendable {
+package final class PrimaryGuard: Authority {
     private let newest = Mutex<Primary?>(nil)
 
     package init() {}
+
+    package func prove(
+        _ primary: Primary, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) {
+        try check(primary)
+    }
 
     /// Accepts an answer's origin, or says why the answer proves nothing.
     package func check(_ primary: Primary) throws(StoreError) {

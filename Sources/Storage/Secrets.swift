@@ -77,7 +77,7 @@ enum Secrets {
         added AS (
             INSERT INTO secrets (key_id, fingerprint)
             SELECT coalesce(max(key_id), 0) + 1, $1 FROM secrets
-            ON CONFLICT (fingerprint) DO NOTHING
+            ON CONFLICT (fingerprint) DO UPDATE SET fingerprint = excluded.fingerprint
             RETURNING key_id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM added) AS n
         """)
@@ -153,7 +153,10 @@ extension Store {
             throw .missing("there is no secret \(keyID); 'doornail secret list' shows all")
         }
         let others = Set(known.filter { !$0.isRetired && $0.keyID != keyID }.map(\.keyID))
-        guard try await nodes().allSatisfy({ !$0.isDisjoint(with: others) || others.isEmpty })
+        guard
+            try await roll().nodes.map(\.keyIDs).allSatisfy({
+                !$0.isDisjoint(with: others) || others.isEmpty
+            })
         else {
             throw .conflict(
                 "a running node has no other secret than \(keyID): start every node with a new one "

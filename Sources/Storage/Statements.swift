@@ -3,7 +3,10 @@ package import Postgres
 /// Every statement there is. Each connection prepares this list, and a test compares it with the
 /// database.
 package enum Statements {
-    package static let all: [any PreparableStatement] = [
+    package static let all: [any PreparableStatement] = pooled + RevocationLog.statements
+
+    /// Those of the pool's connections.
+    static let pooled: [any PreparableStatement] = [
         Tokens.liveness, AccessTokens.revoke,
         Grants.rotate, Grants.revoke,
         AuthorizationCodes.issue, AuthorizationCodes.find, AuthorizationCodes.redeem,
@@ -20,7 +23,7 @@ package enum Statements {
         ClientRecords.rotateSecret, ClientRecords.dropPreviousSecret, ClientRecords.end,
         ClientRecords.enable, ClientRecords.delete,
         Secrets.list, Secrets.grants, Secrets.admit, Secrets.retire,
-        Nodes.join, Nodes.renew, Nodes.leave, Nodes.list, Nodes.removeStale,
+        Nodes.leave, Nodes.list, Nodes.remove,
         Throttles.count, Throttles.takeBack,
         Housekeeping.revokedTokens, Housekeeping.revocations, Housekeeping.throttles,
         Housekeeping.codes, Housekeeping.sessions, Housekeeping.endedSessions,

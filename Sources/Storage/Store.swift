@@ -6,7 +6,8 @@ package import Postgres
 /// this seam. Reads and revocations that arrive together are sent together.
 package struct Store: Sendable {
     package let pool: PostgresPool
-    package let primary = PrimaryGuard()
+    /// What makes its answers certain.
+    let authority: any Authority
 
     let clientReads: Batcher<String, ClientRead>
     let livenessReads: Batcher<LivenessKey, Liveness.State>
@@ -15,18 +16,22 @@ package struct Store: Sendable {
     let grantRevocations: Batcher<GrantRevocation, UnixTime?>
     let failureCounts: Batcher<CountedFailure, Throttles.Count>
     let pings: Batcher<Bool, UnixTime>
+    let nodeReads: Batcher<Bool, Roll>
 
-    package init(_ configuration: PostgresPool.Configuration, logger: Logger) {
-        let pool = PostgresPool(configuration, statements: Statements.all, logger: logger)
-        let primary = primary
+    package init(
+        _ configuration: PostgresPool.Configuration, authority: any Authority = PrimaryGuard(),
+        logger: Logger
+    ) {
+        let pool = PostgresPool(configuration, statements: Statements.pooled, logger: logger)
         self.pool = pool
+        self.authority = authority
         clientReads = Batcher(label: "clients") {
             (ids, deadline) async throws(PostgresError) in
-            try await Clients.read(ids, pool: pool, primary: primary, deadline: deadline)
+            try await Clients.read(ids, pool: pool, authority: authority, deadline: deadline)
         }
         livenessReads = Batcher(label: "liveness") {
             (keys, deadline) async throws(PostgresError) in
-            try await Tokens.read(keys, pool: pool, primary: primary, deadline: deadline)
+            try await Tokens.read(keys, pool: pool, authority: authority, deadline: deadline)
         }
         failureCounts = Batcher(label: "throttles") {
             (failures, deadline) async throws(PostgresError) in
@@ -35,21 +40,26 @@ package struct Store: Sendable {
         pings = Batcher(label: "ping") { (asked, deadline) async throws(PostgresError) in
             let rows = try await pool.execute(Examination.ping, deadline: deadline)
             guard let first = rows.first else { throw .undecodable("ping: no row") }
-            try Store.check(first.primary, by: primary)
+            try await Store.check(first.primary, by: authority, until: deadline)
             return asked.map { _ in first.primary.time }
+        }
+        nodeReads = Batcher(label: "nodes") { (asked, deadline) async throws(PostgresError) in
+            let roll = try await Nodes.roll(pool: pool, authority: authority, deadline: deadline)
+            return asked.map { _ in roll }
         }
         rotations = Batcher(label: "rotate") {
             (rotations, deadline) async throws(PostgresError) in
-            try await Grants.rotate(rotations, pool: pool, primary: primary, deadline: deadline)
+            try await Grants.rotate(rotations, pool: pool, authority: authority, deadline: deadline)
         }
         grantRevocations = Batcher(label: "revoke_grant") {
             (revocations, deadline) async throws(PostgresError) in
-            try await Grants.revoke(revocations, pool: pool, primary: primary, deadline: deadline)
+            try await Grants.revoke(
+                revocations, pool: pool, authority: authority, deadline: deadline)
         }
         tokenRevocations = Batcher(label: "revoke") {
             (revocations, deadline) async throws(PostgresError) in
             try await AccessTokens.revoke(
-                revocations, pool: pool, primary: primary, deadline: deadline)
+                revocations, pool: pool, authority: authority, deadline: deadline)
         }
     }
 
@@ -70,7 +80,7 @@ package struct Store: Sendable {
     ) async throws(StoreError) -> [Proven<Row>] {
         do {
             let rows = try await Store.untilCertain(
-                statement, repeat each input, pool: pool, primary: primary, deadline: deadline,
+                statement, repeat each input, pool: pool, authority: authority, deadline: deadline,
                 onRepeat: onRepeat)
             guard !rows.isEmpty else {
                 throw PostgresError.undecodable(
@@ -88,7 +98,7 @@ package struct Store: Sendable {
     /// ending something twice ends it, until the deadline.
     static func untilCertain<Row: PostgresRow, each Input: PostgresValue>(
         _ statement: Statement<Proven<Row>, repeat each Input>, _ input: repeat each Input,
-        pool: PostgresPool, primary: PrimaryGuard, deadline: ContinuousClock.Instant,
+        pool: PostgresPool, authority: any Authority, deadline: ContinuousClock.Instant,
         onRepeat: () -> Void = {}
     ) async throws(PostgresError) -> [Proven<Row>] {
         var attempts = 0
@@ -97,7 +107,9 @@ package struct Store: Sendable {
             do {
                 let rows = try await pool.execute(
                     statement, repeat each input, deadline: deadline)
-                if let first = rows.first { try Store.check(first.primary, by: primary) }
+                if let first = rows.first {
+                    try await Store.check(first.primary, by: authority, until: deadline)
+                }
                 return rows
             } catch .outcomeUnknown(let reason) {
                 guard attempts < 3, .now < deadline else { throw .outcomeUnknown(reason) }
@@ -110,10 +122,12 @@ package struct Store: Sendable {
     /// on a commit, whatever it finds: a standby that has this commit has all before it.
     static let written = "SELECT pg_logical_emit_message(true, 'doornail', '') AS at"
 
-    /// The guard's verdict as the error of a batch.
-    static func check(_ primary: Primary, by guardian: PrimaryGuard) throws(PostgresError) {
+    /// The authority's verdict as the error of a batch.
+    static func check(
+        _ primary: Primary, by authority: any Authority, until deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) {
         do {
-            try guardian.check(primary)
+            try await authority.prove(primary, by: deadline)
         } catch {
             throw .unavailable(error.description)
         }

@@ -69,7 +69,7 @@ enum Tokens {
         """)
 
     static func read(
-        _ keys: [LivenessKey], pool: PostgresPool, primary: PrimaryGuard,
+        _ keys: [LivenessKey], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Liveness.State] {
         let rows = try await pool.execute(
@@ -78,7 +78,7 @@ enum Tokens {
         guard rows.count == keys.count, let first = rows.first else {
             throw .undecodable("\(liveness.name): \(rows.count) rows for \(keys.count) tokens")
         }
-        try Store.check(first.primary, by: primary)
+        try await Store.check(first.primary, by: authority, until: deadline)
         return rows.map { proven in
             let row = proven.row
             return Liveness.State(

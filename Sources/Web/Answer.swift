@@ -8,11 +8,16 @@ enum Answer {
     static func json(
         _ text: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
     ) -> Response {
+        json(ByteBuffer(string: text), status: status, headers: headers)
+    }
+
+    static func json(
+        _ body: ByteBuffer, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+    ) -> Response {
         var headers = headers
         headers[.contentType] = "application/json"
         return Response(
-            status: status, headers: uncached(headers),
-            body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+            status: status, headers: uncached(headers), body: ResponseBody(byteBuffer: body))
     }
 
     /// An answer without a body.

@@ -17,8 +17,6 @@ struct FormRequest {
     init(
         _ request: Request, _ context: DoornailContext, _ services: Services
     ) async throws {
-        // Until the node has joined, nothing can be answered, and nothing is worth waiting for.
-        _ = try services.node.codec()
         guard Form.isForm(contentType: request.headers[.contentType]) else {
             throw HTTPRefusal(
                 .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
@@ -33,7 +31,7 @@ struct FormRequest {
         form = try Form(parsing: body.readableBytesView)
         let credentials = try PresentedCredentials(
             authorization: request.headers[values: .authorization], form: form)
-        let read = try await services.store.client(
+        let read = try await services.node.client(
             credentials.clientID, by: context.deadline)
         unretiredKeyIDs = read.unretiredKeyIDs
         client = try await FormRequest.authenticate(credentials, read, context, services)

@@ -39,6 +39,16 @@ package enum Route: String, CaseIterable, Sendable {
         }
     }
 
+    /// Whether it has no answer without the database.
+    package var needsDatabase: Bool {
+        switch self {
+        case .metadata, .openIDConfiguration, .live, .ready: false
+        case .authorize, .login, .consent, .logout, .account, .token, .revoke, .introspect,
+            .userInfo, .keys:
+            true
+        }
+    }
+
     /// Whether people see its answers, errors too.
     package var isPage: Bool {
         switch self {
@@ -87,6 +97,10 @@ package enum Route: String, CaseIterable, Sendable {
             ErrorMiddleware(
                 services,
                 pages: Set(allCases.filter(\.isPage).map { $0.path(for: paths) })))
+        router.middlewares.add(
+            JoinedMiddleware(
+                services,
+                paths: Set(allCases.filter(\.needsDatabase).map { $0.path(for: paths) })))
         for route in allCases {
             let path = RouterPath(route.path(for: paths))
             for method in route.methods {

@@ -25,13 +25,22 @@ struct Server {
         let metrics = PrometheusMetrics(version: Version.text)
         MetricsSystem.bootstrap(metrics)
 
+        if let trap = Trap.planted {
+            logger.critical(
+                "this server has a trap planted", metadata: ["trap": "\(trap.rawValue)"])
+        }
+        let gate = LeaseGate()
         let store = Store(
             PostgresPool.Configuration(
                 url: try settings.databaseURL(), size: try settings.pool(),
                 applicationName: "doornail"),
-            logger: logger)
+            authority: gate, logger: logger)
         let node = Node(
-            store: store, secrets: try settings.secrets(), version: Version.text, logger: logger)
+            store: store, gate: gate,
+            following: LogFollower.Configuration(
+                url: try settings.databaseURL(), lease: try settings.lease()),
+            cacheBytes: try settings.cacheBytes(), secrets: try settings.secrets(),
+            version: Version.text, logger: logger)
         let services = Services(
             store: store, node: node, revoker: Revoker(store: store, logger: logger),
             issuer: try settings.issuer(), proxies: try settings.trustedProxies(),
@@ -53,6 +62,7 @@ struct Server {
                 metadata: ["listen": "\(address)"])
         }
         let recorder = Route.recorder(for: services.issuer)
+        let hotPath = HotPath(services, recorder: recorder)
         self.logger = logger
         backend = Backend(
             url: try settings.databaseURL(), store: store, node: node, logger: logger,
@@ -70,8 +80,9 @@ struct Server {
                 logger: logger),
             Application(
                 router: Route.router(services, recorder: recorder),
-                server: try certificates.map { try ServerBuilder.tls($0, recorder: recorder) }
-                    ?? ServerBuilder.plain(recorder: recorder),
+                server: try certificates.map {
+                    try ServerBuilder.tls($0, recorder: recorder, hotPath: hotPath)
+                } ?? ServerBuilder.plain(recorder: recorder, hotPath: hotPath),
                 configuration: ServerBuilder.configuration(address, logger: logger),
                 onServerRunning: { _ in
                     logger.notice(
@@ -158,11 +169,18 @@ struct Backend: Service {
     }
 
     private func work() async throws {
-        try await join()
-        await onReady()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await node.run() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do {
+                    try await node.run(onReady: onReady)
+                } catch let error as Node.StartError {
+                    throw CommandFailure(error.description)
+                }
+            }
             group.addTask { await tidy() }
+            // The second ends only when it is cancelled.
+            try await group.next()
+            group.cancelAll()
         }
     }
 
@@ -194,21 +212,6 @@ struct Backend: Service {
             MigrationError.database(.outcomeUnknown), StoreError.unavailable:
             true
         default: false
-        }
-    }
-
-    private func join() async throws {
-        while true {
-            do {
-                try await node.start()
-                return
-            } catch {
-                guard case .store(.unavailable(let reason)) = error else {
-                    throw CommandFailure(error.description)
-                }
-                logger.error("the node cannot join yet", metadata: ["error": "\(reason)"])
-                try await Task.sleep(for: .milliseconds(500))
-            }
         }
     }
 

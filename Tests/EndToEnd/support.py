@@ -222,7 +222,18 @@ class Doornail:
         """Runs a statement as an operator would with psql, and returns its rows."""
         with self.cluster.connect(self.database) as connection:
             cursor = connection.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
+            rows = cursor.fetchall() if cursor.description else []
+        if self.nodes and not statement.lstrip().upper().startswith("SELECT"):
+            self.heard()
+        return rows
+
+    def heard(self, timeout=3):
+        """Waits until the nodes have heard what nobody waited for: an operator's psql, say."""
+        deadline = time.monotonic() + timeout
+        behind = "SELECT FROM nodes, revocation_clock AS clock WHERE applied < last_number"
+        with self.cluster.connect(self.database) as connection:
+            while connection.execute(behind).fetchall() and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     def stop(self):
         """Stops all nodes; each must end in order."""
@@ -407,8 +418,9 @@ def in_parallel(count, work):
 
 
 @contextlib.contextmanager
-def locked(doornail, tables="clients, revoked_tokens, secrets, nodes"):
+def locked(doornail):
     """Nobody reads or writes these tables."""
+    tables = "clients, revoked_tokens, secrets, nodes"
     with doornail.cluster.connect(doornail.database, autocommit=False) as connection:
         connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
         yield connection

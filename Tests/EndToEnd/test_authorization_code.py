@@ -318,6 +318,7 @@ def test_ten_grants_of_a_client_in_a_session(doornail, pair, node, ada, app, api
     grants = [browser.tokens(app) for _ in range(10)]
     assert all(alive(pair, api, tokens.access) for tokens in grants)
     grants.append(browser.tokens(app))
+    doornail.heard()
     assert_dead(pair, api, grants[0])
     for tokens in grants[1:] + [other]:
         assert_alive(pair, api, tokens)

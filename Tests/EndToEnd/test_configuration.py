@@ -2,9 +2,11 @@
 
 import json
 import os
+import time
 
 import pytest
 
+from postgres import Cluster
 from support import Doornail
 
 
@@ -88,6 +90,54 @@ def test_check_and_serve_say_what_is_wrong(doornail, variable, value):
 def test_check_finds_nothing_wrong(doornail, node):
     done = doornail.run("check")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def about_leases(doornail, *flags):
+    """What check says about leases: (level, text) of each finding."""
+    report = doornail.cli("check", *flags)
+    assert report["ok"]
+    return [(f["level"], f["text"]) for f in report["findings"] if f["about"] == "leases"]
+
+
+def test_check_tells_of_one_primary_and_of_too_few_connections(doornail, node):
+    (single,) = about_leases(doornail)
+    assert single[0] == "ok" and "synchronous_standby_names is empty" in single[1]
+    # The cluster gives 300 connections, three of them to superusers alone.
+    _, few = about_leases(doornail, "--pool", "297")
+    assert few[0] == "warning" and "297 connections" in few[1] and "use 298" in few[1]
+    assert len(about_leases(doornail, "--pool", "296")) == 1
+
+
+def test_check_tells_of_nodes_that_are_gone(cluster, tmp_path):
+    own = Doornail(cluster, "gone", tmp_path)
+    try:
+        node = own.node(DOORNAIL_LEASE="300ms")
+        assert len(about_leases(own)) == 1
+        node.kill()
+        own.sql("UPDATE nodes SET renewed_at = renewed_at - interval '3 seconds'")
+        _, gone = about_leases(own)
+        assert gone[0] == "warning" and "database: 1;" in gone[1] and " 315 ms " in gone[1]
+        assert "running nodes: 0" in own.run("check").stdout
+        node.start()
+        deadline = time.monotonic() + 10
+        while len(about_leases(own)) > 1:
+            assert time.monotonic() < deadline, "the row of a dead node stays"
+            time.sleep(0.2)
+    finally:
+        own.stop()
+
+
+def test_check_tells_whom_commits_wait_for(tmp_path):
+    cluster = Cluster()
+    try:
+        own = Doornail(cluster, "waiting", tmp_path)
+        own.sql("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (db2)'")
+        own.sql("SELECT pg_reload_conf()")
+        time.sleep(0.5)
+        (finding,) = about_leases(own)
+        assert finding[0] == "ok" and "'FIRST 1 (db2)'" in finding[1]
+    finally:
+        cluster.remove()
 
 
 def test_check_finds_a_wrong_secret(doornail, node):

@@ -175,6 +175,7 @@ def test_an_open_transaction_stops_nobody(doornail, nodes, client, api, made):
             assert not nodes[1].is_active(api, token)
         assert nodes[1].is_active(api, tokens[0]), "not committed yet"
         operator.commit()
+    doornail.heard()
     assert not nodes[1].is_active(api, tokens[0])
 
 

@@ -1,6 +1,7 @@
 import OAuth
 import Postgres
 import Storage
+import TestSupport
 import Testing
 
 /// What a person sees of the own logins and apps.

@@ -1,6 +1,7 @@
 import OAuth
 import Postgres
 import Storage
+import TestSupport
 import Testing
 
 /// Codes: issued, and redeemed once.

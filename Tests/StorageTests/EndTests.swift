@@ -1,6 +1,7 @@
 import OAuth
 import Postgres
 import Storage
+import TestSupport
 import Testing
 
 /// Ends, by whatever hand, and the log of them.

@@ -1,6 +1,7 @@
 import OAuth
 import Postgres
 import Storage
+import TestSupport
 import Testing
 
 /// Refresh tokens: the row of their grant has the last word.

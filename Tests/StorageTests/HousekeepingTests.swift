@@ -1,5 +1,6 @@
 import OAuth
 import Storage
+import TestSupport
 import Testing
 
 /// What is over goes by itself, and nothing else does.

@@ -1,5 +1,6 @@
 import OAuth
 import Storage
+import TestSupport
 import Testing
 
 /// Two by two: something ends while something that rests on what was read before is written. When

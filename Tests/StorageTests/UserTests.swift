@@ -1,6 +1,7 @@
 import OAuth
 import Postgres
 import Storage
+import TestSupport
 import Testing
 
 @Suite struct UserTests {

@@ -35,7 +35,7 @@ struct AuthorizationFlow: Sendable {
         if let name = ["client_id", "redirect_uri"].first(where: repeated.contains) {
             throw OAuthError(.repeated(parameter: name))
         }
-        let read = try await services.store.client(
+        let read = try await services.node.client(
             try form.required("client_id"), by: context.deadline)
         context.log.clientID = read.client?.clientID
         let (address, isSent) = try AuthorizationRequest.address(form, client: read.client)

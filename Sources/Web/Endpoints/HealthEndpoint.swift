@@ -18,12 +18,15 @@ struct HealthEndpoint: Sendable {
         Answer.json(#"{"status":"live"}"#)
     }
 
-    /// Certain answers can be given: the primary answers, and this node has joined.
+    /// Certain answers can be given: this node has joined and holds a lease, and the primary answers.
     @Sendable
     func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
         do {
             _ = try services.node.codec()
             _ = try services.node.signingKeys()
+            if let lapsed = services.node.gate.lapsed(at: .now), lapsed > .seconds(1) {
+                throw StoreError.unavailable("no lease for \(lapsed)")
+            }
             _ = try await services.store.ping()
             return Answer.json(#"{"status":"ready"}"#)
         } catch {

@@ -18,12 +18,14 @@ struct IntrospectEndpoint: Sendable {
         guard let token = try services.node.open(sent.form.required("token")) else {
             return inactive(context)
         }
-        let state = try await services.store.liveness(of: token, by: context.deadline)
-        guard case .alive(let live) = Liveness.of(token, in: state),
-            Introspection.mayKnow(sent.client.client, about: live, token)
+        guard
+            let known = try await services.node.answer(
+                about: token, issuer: services.issuer.text, by: context.deadline),
+            Introspection.mayKnow(
+                sent.client.client, client: known.client, audience: known.audience, token)
         else { return inactive(context) }
         context.log.outcome = "active"
-        return Answer.json(Introspection.active(token, live, issuer: services.issuer.text))
+        return Answer.json(ByteBuffer(bytes: known.body))
     }
 
     private func inactive(_ context: DoornailContext) -> Response {

@@ -111,7 +111,7 @@ struct LogoutEndpoint: Sendable {
         if let clientID = form["client_id"], Array(clientID.utf8) != Array(hint.clientID.utf8) {
             return nil
         }
-        let client = try await services.store.client(hint.clientID, by: context.deadline).client
+        let client = try await services.node.client(hint.clientID, by: context.deadline).client
         return client?.isDisabled == false ? hint : nil
     }
 
@@ -133,7 +133,7 @@ struct LogoutEndpoint: Sendable {
         else {
             return nil
         }
-        let read = try await services.store.client(clientID, by: context.deadline)
+        let read = try await services.node.client(clientID, by: context.deadline)
         guard let client = read.client, !client.isDisabled,
             let registered = RedirectURI(uri, registered: client.postLogoutRedirectURIs)
         else { return nil }

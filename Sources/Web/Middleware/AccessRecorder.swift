@@ -77,6 +77,10 @@ package final class AccessRecorder: Sendable {
         count(record)
         let level = level(of: record)
         guard level >= logger.logLevel else { return }
+        write(record, at: level, logger)
+    }
+
+    private func write(_ record: AccessRecord, at level: Logger.Level, _ logger: Logger) {
         var metadata: Logger.Metadata = [
             "method": .string(AccessText.harmless(record.method, limit: 32)),
             "path": .string(AccessText.path(record.path)),
@@ -96,6 +100,31 @@ package final class AccessRecorder: Sendable {
         metadata["bytes"] = record.bytes.map { .stringConvertible($0) }
         metadata["trace_id"] = record.traceID.map { .string($0) }
         logger.log(level: level, "request", metadata: metadata)
+    }
+
+    /// What counts the answers of one kind.
+    struct Pair: Sendable {
+        fileprivate let counter: Counter
+        fileprivate let timer: Metrics.Timer
+    }
+
+    func pair(endpoint: String, method: String, status: Int, outcome: String) -> Pair {
+        instruments.withLock { instruments in
+            let countKey = CountKey(endpoint: endpoint, method: method, status: status)
+            let timeKey = TimeKey(endpoint: endpoint, outcome: outcome)
+            return Pair(
+                counter: instruments.counts[countKey] ?? makeCounter(countKey, &instruments),
+                timer: instruments.times[timeKey] ?? makeTimer(timeKey, &instruments))
+        }
+    }
+
+    /// An answer of a kind that was asked for before; its record is made only if it is logged.
+    func answered(
+        _ pair: Pair, after duration: Duration, logger: Logger, record: () -> AccessRecord
+    ) {
+        pair.counter.increment()
+        pair.timer.recordNanoseconds(AccessText.nanoseconds(duration))
+        if logger.logLevel <= .info { write(record(), at: .info, logger) }
     }
 
     /// A request that no route ever saw.

@@ -30,8 +30,16 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var head: HTTPRequestHead?
     private var collected: ByteBuffer?
     private var answerForm: ConnectionState.AnswerForm?
+    private let hotPath: HotPath?
+    private var date = HTTPDate()
+    /// Where answers that are bytes already go.
+    var bytes: ByteWatch?
 
-    init(limits: HTTPLimits, isSecure: Bool, recorder: AccessRecorder, logger: Logger) {
+    init(
+        limits: HTTPLimits, isSecure: Bool, recorder: AccessRecorder, hotPath: HotPath?,
+        logger: Logger
+    ) {
+        self.hotPath = hotPath
         self.limits = limits
         self.isSecure = isSecure
         self.recorder = recorder
@@ -48,6 +56,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         timer?.cancel()
         timer = nil
         self.context = nil
+        bytes = nil
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -120,6 +129,18 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private func deliver(_ context: ChannelHandlerContext) {
         guard let head = head.take() else { return }
+        // A peer that does not read its answers is for the application to hold up.
+        if let hotPath, let bytes, state.mayAnswerAtOnce, context.channel.isWritable,
+            let answer = hotPath.answer(
+                head, collected, date: &date, logger: logger,
+                peer: { context.remoteAddress?.ipAddress }),
+            state.answerBegan() != nil
+        {
+            collected = nil
+            bytes.write(answer)
+            perform(state.answerEnded(now: .now()))
+            return
+        }
         let request: HTTPRequest
         do {
             request = HTTPRequest(

@@ -54,6 +54,12 @@ struct ConnectionState {
     /// True once what still arrives is only read to be dropped.
     var isDiscarding: Bool { isFinishing || reading == .stopped }
 
+    /// Whether the request that was delivered just now is the only one, on a connection that goes on.
+    var mayAnswerAtOnce: Bool {
+        exchanges.count == 1 && waitingRejection == nil && !isQuiescing && !inputClosed
+            && !isDiscarding
+    }
+
     // MARK: Reading
 
     /// Bytes are about to be parsed.

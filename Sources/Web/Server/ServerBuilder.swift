@@ -9,17 +9,18 @@ import NIOHTTPTypes
 /// Builds the HTTP/1.1 server of one listener: what Hummingbird's `Application(server:)` takes.
 package enum ServerBuilder {
     package static func plain(
-        limits: HTTPLimits = HTTPLimits(), recorder: AccessRecorder = AccessRecorder()
+        limits: HTTPLimits = HTTPLimits(), recorder: AccessRecorder = AccessRecorder(),
+        hotPath: HotPath? = nil
     ) -> HTTPServerBuilder {
-        builder(limits: limits, recorder: recorder, isSecure: false)
+        builder(limits: limits, recorder: recorder, hotPath: hotPath, isSecure: false)
     }
 
     package static func tls(
         _ certificates: CertificateReload, limits: HTTPLimits = HTTPLimits(),
-        recorder: AccessRecorder = AccessRecorder()
+        recorder: AccessRecorder = AccessRecorder(), hotPath: HotPath? = nil
     ) throws -> HTTPServerBuilder {
         try .tls(
-            builder(limits: limits, recorder: recorder, isSecure: true),
+            builder(limits: limits, recorder: recorder, hotPath: hotPath, isSecure: true),
             tlsConfiguration: certificates.configuration())
     }
 
@@ -34,11 +35,12 @@ package enum ServerBuilder {
     }
 
     private static func builder(
-        limits: HTTPLimits, recorder: AccessRecorder, isSecure: Bool
+        limits: HTTPLimits, recorder: AccessRecorder, hotPath: HotPath?, isSecure: Bool
     ) -> HTTPServerBuilder {
         HTTPServerBuilder { responder in
             ConnectionChannel(
-                responder: responder, limits: limits, recorder: recorder, isSecure: isSecure)
+                responder: responder, limits: limits, recorder: recorder, hotPath: hotPath,
+                isSecure: isSecure)
         }
     }
 }
@@ -53,6 +55,7 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
     let responder: HTTPChannelHandler.Responder
     let limits: HTTPLimits
     let recorder: AccessRecorder
+    let hotPath: HotPath?
     let isSecure: Bool
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -62,9 +65,12 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
             parserLimits.maxHeaderListSize = limits.headerBytes
             parserLimits.maxHeaderFieldCount = limits.headerFields
             let connection = ConnectionHandler(
-                limits: limits, isSecure: isSecure, recorder: recorder, logger: logger)
+                limits: limits, isSecure: isSecure, recorder: recorder, hotPath: hotPath,
+                logger: logger)
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(ByteWatch(connection))
+            let bytes = ByteWatch(connection)
+            connection.bytes = bytes
+            try pipeline.addHandler(bytes)
             try pipeline.configureHTTPServerPipeline(
                 withPipeliningAssistance: false,  // the asynchronous channel takes them in order
                 withErrorHandling: false,  // ConnectionHandler answers

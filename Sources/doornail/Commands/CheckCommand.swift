@@ -63,7 +63,8 @@ struct CheckCommand: AsyncParsableCommand {
                 let examination = try await database.store.examine()
                 let known = try await database.store.secrets()
                 let grants = try await database.store.grantsBySecret()
-                return Self.findings(examination) + Self.findings(known, settings, grants)
+                return Self.findings(examination) + Self.leases(examination, settings)
+                    + Self.findings(known, settings, grants)
             }
         } catch is Settings.Invalid {
             // It was said already, as configuration.
@@ -112,8 +113,49 @@ struct CheckCommand: AsyncParsableCommand {
             add(
                 "ok",
                 "PostgreSQL \(e.serverVersion / 10_000), timeline \(e.primary.timeline); clients: "
-                    + "\(e.clients), running nodes: \(e.nodes), log entries so far: \(e.lastNumber)"
-            )
+                    + "\(e.clients), running nodes: \(e.nodes - e.silentNodes), "
+                    + "log entries so far: \(e.lastNumber)")
+        }
+        return findings
+    }
+
+    /// What the promise rests on beside the database's own settings (docs/operating.md).
+    private static func leases(_ e: Examination, _ settings: Settings) -> [Finding] {
+        var findings: [Finding] = []
+        func add(_ level: String, _ text: String) {
+            findings.append(Finding(level: level, about: "leases", text: text))
+        }
+        if e.synchronousStandbys.isEmpty {
+            add(
+                "ok",
+                "commits wait for no standby (synchronous_standby_names is empty): right for a "
+                    + "single PostgreSQL; a failover to a standby would lose acknowledged "
+                    + "revocations")
+        } else {
+            add(
+                "ok",
+                "commits wait for a standby (synchronous_standby_names is "
+                    + "'\(e.synchronousStandbys)')")
+        }
+        if let lease = e.silentLeaseMilliseconds {
+            let wait = Lease.outlasting(.milliseconds(Int64(lease))) / .milliseconds(1)
+            add(
+                "warning",
+                "nodes that are gone, or do not reach the database: \(e.silentNodes); until their "
+                    + "rows are removed, each revocation waits \(Int64(wait.rounded(.up))) ms for "
+                    + "them. A running node removes them after some seconds")
+        }
+        if let pool = try? settings.pool() {
+            let nodes = max(e.nodes - e.silentNodes, 1)
+            let needed = nodes * Int64(pool + 1)
+            if needed > Int64(e.maximumConnections) {
+                add(
+                    "warning",
+                    "PostgreSQL gives \(e.maximumConnections) connections (max_connections, less the "
+                        + "reserved ones), and \(nodes) node\(nodes == 1 ? "" : "s") with "
+                        + "DOORNAIL_POOL=\(pool) and one for the lease use \(needed): raise one, or "
+                        + "lower the other")
+            }
         }
         return findings
     }

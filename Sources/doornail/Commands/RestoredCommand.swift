@@ -20,7 +20,7 @@ struct RestoredCommand: AsyncParsableCommand {
     func run() async throws {
         let json = output.json
         try await Database.with(database, checkingSecrets: false) { database, _ in
-            let nodes = try await database.store.nodes().count
+            let nodes = try await database.store.roll().nodes.count
             let receipt = try await database.revoker.end(
                 .everything,
                 because: Cause(reason: "restored from a backup", actor: Console.actor))

@@ -152,6 +152,20 @@ struct ServerOptions: ParsableArguments {
             "The colour of buttons and links (DOORNAIL_BRAND_COLOR).", valueName: "#rrggbb"))
     var brandColor: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How long this node may answer without hearing the database, 250ms by default; a dead "
+                + "node holds up each revocation for so long (DOORNAIL_LEASE).",
+            valueName: "time"))
+    var lease: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How much this node may remember, 512MB by default; 0 reads every answer from the "
+                + "database (DOORNAIL_CACHE).",
+            valueName: "size"))
+    var cache: String?
+
     var flags: [Setting: String] {
         var flags: [Setting: String] = [:]
         flags[.issuer] = issuer
@@ -169,6 +183,8 @@ struct ServerOptions: ParsableArguments {
         flags[.brandName] = brandName
         flags[.brandLogo] = brandLogo
         flags[.brandColor] = brandColor
+        flags[.lease] = lease
+        flags[.cache] = cache
         return flags
     }
 }

@@ -225,8 +225,8 @@ struct Settings: Sendable {
     func lease() throws -> Duration {
         guard let text = self[.lease] else { return .milliseconds(250) }
         guard let duration = Quantities.duration(text),
-            duration >= .milliseconds(50), duration <= .seconds(10)
-        else { throw invalid(.lease, "is no time from 50ms to 10s, like 250ms") }
+            duration >= .milliseconds(50), duration <= .seconds(3)
+        else { throw invalid(.lease, "is no time from 50ms to 3s, like 250ms") }
         return duration
     }
 

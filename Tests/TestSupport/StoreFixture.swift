@@ -1,17 +1,17 @@
 import Foundation
-import Logging
-import OAuth
-import Postgres
-import Storage
-import TestSupport
+package import OAuth
+package import Postgres
+package import Storage
 
 /// A store on a migrated schema of its own, and a connection beside it for what an operator does.
-struct StoreFixture: Sendable {
-    let store: Store
-    let url: String
-    let connection: PostgresConnection
+package struct StoreFixture: Sendable {
+    package let store: Store
+    package let url: String
+    package let connection: PostgresConnection
 
-    static func with(_ body: @escaping @Sendable (StoreFixture) async throws -> Void) async throws {
+    package static func with(_ body: @escaping @Sendable (StoreFixture) async throws -> Void)
+        async throws
+    {
         try await TestDatabase.with { database in
             let url = database.url
             let connection = try await PostgresConnection.open(
@@ -34,35 +34,35 @@ struct StoreFixture: Sendable {
     }
 
     /// Runs what an operator types in psql.
-    func sql(_ text: String) async throws {
+    package func sql(_ text: String) async throws {
         try await connection.script(text, deadline: .now + .seconds(20))
     }
 
     /// The first column of a query, as text.
-    func column(_ query: String) async throws -> [String] {
+    package func column(_ query: String) async throws -> [String] {
         try await connection.execute(
             Statement<TextRow>("query", "SELECT x::text FROM (\(query)) AS q (x)"),
             deadline: .now + .seconds(20)
         ).map(\.text)
     }
 
-    func value(_ query: String) async throws -> String {
+    package func value(_ query: String) async throws -> String {
         try await column(query).first ?? ""
     }
 
-    struct TextRow: PostgresRow {
-        let text: String
+    package struct TextRow: PostgresRow {
+        package let text: String
 
-        init(_ cells: inout Cells) throws(PostgresError) {
+        package init(_ cells: inout Cells) throws(PostgresError) {
             let value: String? = try cells.next()
             text = value ?? "NULL"
         }
     }
 
-    static let cause = Cause(reason: "a test", actor: "tests")
+    package static let cause = Cause(reason: "a test", actor: "tests")
 
     /// Registers a client, and returns it as the store reads it.
-    func client(_ id: String = "app", secret: String = "secret") async throws -> Client {
+    package func client(_ id: String = "app", secret: String = "secret") async throws -> Client {
         try await store.createClient(
             id, id: Self.identifier(),
             ClientRegistration(
@@ -74,7 +74,7 @@ struct StoreFixture: Sendable {
     }
 
     /// A client for people's logins.
-    func app(
+    package func app(
         _ id: String = "app", scope: [String] = ["a", "b", "offline_access"]
     ) async throws -> Client {
         try await store.createClient(
@@ -88,10 +88,13 @@ struct StoreFixture: Sendable {
         return client
     }
 
-    struct Missing: Error {}
+    package struct Missing: Error {
+        package init() {}
+    }
 
     /// A token of a client under key id 1, as the client is now.
-    func token(of client: Client, lifetimeSeconds: Int64 = 300) async throws -> AccessToken {
+    package func token(of client: Client, lifetimeSeconds: Int64 = 300) async throws -> AccessToken
+    {
         let now = try await store.client(client.clientID).readAt
         return AccessToken(
             id: Self.identifier(), keyID: 1, subject: .client(client.id, epoch: client.epoch),
@@ -100,32 +103,32 @@ struct StoreFixture: Sendable {
     }
 
     /// Makes key id 1 known.
-    func admitSecret() async throws {
+    package func admitSecret() async throws {
         try await store.admit(ServerSecret("0123456789abcdef0123456789abcdef-a"))
     }
 
-    func liveness(of token: AccessToken) async throws -> Liveness {
+    package func liveness(of token: AccessToken) async throws -> Liveness {
         try await Liveness.of(token, in: store.liveness(of: .access(token)))
     }
 
-    func isAlive(_ token: AccessToken) async throws -> Bool {
+    package func isAlive(_ token: AccessToken) async throws -> Bool {
         if case .alive = try await liveness(of: token) { true } else { false }
     }
 
     /// Ends a client's own token.
-    func end(_ token: AccessToken) async throws -> UnixTime {
+    package func end(_ token: AccessToken) async throws -> UnixTime {
         guard case .client(let client, _) = token.subject else { throw Missing() }
         return try await store.revoke(token, of: client, because: Self.cause)
     }
 
     /// The log of ends: kind, whether it is one, reason and actor.
-    func log() async throws -> [String] {
+    package func log() async throws -> [String] {
         try await column(
             "SELECT kind || ' ' || is_end || ' ' || reason || ' ' || actor "
                 + "FROM revocations ORDER BY number")
     }
 
-    static func identifier() -> Identifier {
+    package static func identifier() -> Identifier {
         var random = SystemRandomNumberGenerator()
         return Identifier(
             milliseconds: UInt64(Date.now.timeIntervalSince1970 * 1000), using: &random)
@@ -134,7 +137,7 @@ struct StoreFixture: Sendable {
 
 extension StoreError {
     /// Its case's name.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .unavailable: "unavailable"
         case .missing: "missing"

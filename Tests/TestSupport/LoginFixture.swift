@@ -1,48 +1,51 @@
-import OAuth
+package import OAuth
 import Postgres
-import Storage
-import TestSupport
-import Testing
+package import Storage
 
 /// A person's login, step by step as the endpoints take them.
 extension StoreFixture {
-    static let password = Redacted("correct horse")
-    static let lifetime = SessionLifetime(idleSeconds: 1_000, maximumSeconds: 10_000)
-    static let origin = Origin(userAgent: "tests", address: "127.0.0.1")
+    package static let password = Redacted("correct horse")
+    package static let lifetime = SessionLifetime(idleSeconds: 1_000, maximumSeconds: 10_000)
+    package static let origin = Origin(userAgent: "tests", address: "127.0.0.1")
 
-    static func hash(_ password: Redacted<String> = Self.password) throws -> PasswordHash {
+    package static func hash(_ password: Redacted<String> = Self.password) throws -> PasswordHash {
         var random = SystemRandomNumberGenerator()
         return try PasswordHash(
             password, cost: PasswordHash.Cost(logN: 4, r: 1, p: 1), using: &random)
     }
 
+    package static func username(_ name: String) throws -> Username {
+        guard let username = Username(name) else { throw Missing() }
+        return username
+    }
+
     /// Makes a user, and returns the id.
     @discardableResult
-    func user(_ name: String = "ada") async throws -> Identifier {
+    package func user(_ name: String = "ada") async throws -> Identifier {
         let id = Self.identifier()
         try await store.createUser(
             NewUser(
-                id: id, username: try #require(Username(name)), name: "Ada", email: nil,
+                id: id, username: try Self.username(name), name: "Ada", email: nil,
                 isEmailVerified: false, passwordHash: try Self.hash()))
         return id
     }
 
     /// The person with the epoch as it is read with the password hash.
-    func verified(
+    package func verified(
         _ name: String = "ada", password: Redacted<String> = Self.password
     ) async throws -> VerifiedUser {
-        let read = try await store.user(try #require(Username(name))).user
+        let read = try await store.user(Self.username(name)).user
         guard let user = try VerifiedUser.verify(read, password: password) else { throw Missing() }
         return user
     }
 
-    static func cookie(_ session: Identifier = Self.identifier()) -> SessionCookie {
+    package static func cookie(_ session: Identifier = Self.identifier()) -> SessionCookie {
         var random = SystemRandomNumberGenerator()
         return SessionCookie(session: session, using: &random)
     }
 
     /// Logs a person in on a new browser.
-    func login(
+    package func login(
         _ name: String = "ada", lasting lifetime: SessionLifetime = Self.lifetime
     ) async throws -> SessionCookie {
         let cookie = Self.cookie()
@@ -52,23 +55,23 @@ extension StoreFixture {
     }
 
     /// Whether a cookie's login is alive, has ended or is unknown.
-    func verdict(on cookie: SessionCookie) async throws -> SessionUser.Verdict {
+    package func verdict(on cookie: SessionCookie) async throws -> SessionUser.Verdict {
         let read = try await store.session(cookie.session)
         return SessionUser.verify(
             cookie, session: read.session, secrets: read.secrets, user: read.user,
             at: read.readAt)
     }
 
-    func isAlive(_ cookie: SessionCookie) async throws -> Bool {
+    package func isAlive(_ cookie: SessionCookie) async throws -> Bool {
         if case .alive = try await verdict(on: cookie) { true } else { false }
     }
 
-    func sessionUser(_ cookie: SessionCookie) async throws -> SessionUser {
+    package func sessionUser(_ cookie: SessionCookie) async throws -> SessionUser {
         guard case .alive(let user) = try await verdict(on: cookie) else { throw Missing() }
         return user
     }
 
-    func request(_ client: Client, scope: String = "a b") throws -> AuthorizationRequest {
+    package func request(_ client: Client, scope: String = "a b") throws -> AuthorizationRequest {
         let form = try Form(
             parsing: Array(
                 ("response_type=code&scope=\(scope.replacing(" ", with: "+"))"
@@ -80,7 +83,7 @@ extension StoreFixture {
     }
 
     /// Issues a code for a login that was found alive.
-    func code(
+    package func code(
         _ client: Client, _ login: SessionUser, scope: String = "a b"
     ) async throws -> AuthorizationCode {
         let id = Self.identifier()
@@ -89,7 +92,7 @@ extension StoreFixture {
         return AuthorizationCode(id: id, keyID: 1)
     }
 
-    static func grantIssue(
+    package static func grantIssue(
         _ id: Identifier = Self.identifier(), isOffline: Bool = false, idleSeconds: Int64 = 1_000,
         maximumSeconds: Int64 = 10_000
     ) -> GrantIssue {
@@ -99,7 +102,7 @@ extension StoreFixture {
     }
 
     /// A grant of a login, by way of a code.
-    func grant(
+    package func grant(
         _ client: Client, _ cookie: SessionCookie, isOffline: Bool = false,
         idleSeconds: Int64 = 1_000, maximumSeconds: Int64 = 10_000
     ) async throws -> Identifier {
@@ -112,7 +115,7 @@ extension StoreFixture {
     }
 
     /// A user, a client, a login and its grant; key id 1 is known.
-    func household(
+    package func household(
         isOffline: Bool = false
     ) async throws -> (client: Client, cookie: SessionCookie, grant: Identifier) {
         try await admitSecret()
@@ -123,18 +126,18 @@ extension StoreFixture {
     }
 
     /// An access token of a grant.
-    static func accessToken(of grant: Identifier) -> AccessToken {
+    package static func accessToken(of grant: Identifier) -> AccessToken {
         AccessToken(
             id: identifier(), keyID: 1, subject: .grant(grant), issuedAt: UnixTime(seconds: 0),
             expiresAt: UnixTime(seconds: .max), scope: nil, audience: nil)
     }
 
     /// Why an access token of a grant is dead; nil where it is alive.
-    func death(of grant: Identifier) async throws -> Liveness.CauseOfDeath? {
+    package func death(of grant: Identifier) async throws -> Liveness.CauseOfDeath? {
         try await death(of: .access(Self.accessToken(of: grant)))
     }
 
-    func death(of token: Token) async throws -> Liveness.CauseOfDeath? {
+    package func death(of token: Token) async throws -> Liveness.CauseOfDeath? {
         switch try await Liveness.of(token, in: store.liveness(of: token)) {
         case .alive: nil
         case .dead(let cause): cause
@@ -142,12 +145,13 @@ extension StoreFixture {
     }
 
     /// Why a code is dead; nil where it may be redeemed.
-    func death(of code: AuthorizationCode) async throws -> Liveness.CauseOfDeath? {
+    package func death(of code: AuthorizationCode) async throws -> Liveness.CauseOfDeath? {
         let (row, state) = try await store.code(code)
-        return try Liveness.deathOfCode(#require(row), in: state)
+        guard let row else { throw Missing() }
+        return Liveness.deathOfCode(row, in: state)
     }
 
-    static func rotation(
+    package static func rotation(
         _ grant: Identifier, _ generation: Int64 = 1, keyID: UInt8 = 1, idleSeconds: Int64 = 1_000,
         retryWindowSeconds: Int64 = 30, rotates: Bool = true, outage: Outage? = nil
     ) -> Rotation {
@@ -157,7 +161,7 @@ extension StoreFixture {
     }
 
     /// A second node's store on the same database.
-    func withOtherStore(
+    package func withOtherStore(
         _ body: @escaping @Sendable (Store) async throws -> Void
     ) async throws {
         let other = Store(

@@ -1,0 +1,309 @@
+import Metrics
+package import OAuth
+import Postgres
+package import Storage
+import Synchronization
+
+/// What a node remembers, so that it need not ask the database again: answers about live access tokens,
+/// and clients. It is read only under a lease.
+///
+/// **Ticks.** Each time that entries of the log are applied, the tick goes up, and what they are about
+/// gets it as its stamp. What is remembered carries the tick from *before* it was read, and the ids of
+/// all that it hangs on; it counts while none of them has a later stamp. So nothing needs to be looked
+/// for and thrown out, whatever hangs on what has ended, and an answer that was on its way while
+/// something ended is worthless when it arrives. Stamps that are dropped raise the floor, below which
+/// nothing counts. Ticks are this process's own: they go on when the log is another one.
+package final class AnswerCache: Sendable {
+    /// An answer about an access token that was found alive.
+    package struct Known: Sendable {
+        /// The answer of `/introspect`, whole.
+        package let body: [UInt8]
+        package let client: Identifier
+        package let audience: [String]
+        /// From this moment on it has to be read again; it is not the end where something is only idle.
+        package let certainUntil: UnixTime
+
+        package init(
+            body: [UInt8], client: Identifier, audience: [String], certainUntil: UnixTime
+        ) {
+            self.body = body
+            self.client = client
+            self.audience = audience
+            self.certainUntil = certainUntil
+        }
+    }
+
+    /// What an answer hangs on; where there is nothing, the id of nothing.
+    package struct Scopes: Sendable {
+        let client: Identifier
+        let grant: Identifier
+        let session: Identifier
+        let user: Identifier
+
+        package init(
+            client: Identifier, grant: Identifier? = nil, session: Identifier? = nil,
+            user: Identifier? = nil
+        ) {
+            self.client = client
+            self.grant = grant ?? Self.nothing
+            self.session = session ?? Self.nothing
+            self.user = user ?? Self.nothing
+        }
+
+        static let nothing = Identifier(high: 0, low: 0)
+    }
+
+    private struct Entry {
+        let known: Known
+        let scopes: Scopes
+        /// The tick up to which it was found good.
+        var tick: Int64
+
+        var bytes: Int { AnswerCache.entryBytes + known.body.count }
+    }
+
+    /// Two generations: what is used moves to the younger one, and the older one is dropped whole when
+    /// the younger one is full. Several shards, so that threads rarely meet, and a table that grows
+    /// holds up few.
+    private struct Generations {
+        var young: [Identifier: Entry] = [:]
+        var old: [Identifier: Entry] = [:]
+        var youngBytes = 0
+        var oldBytes = 0
+
+        mutating func keep(_ entry: Entry, of token: Identifier, limit: Int) {
+            if let old = old.removeValue(forKey: token) { oldBytes -= old.bytes }
+            if youngBytes + entry.bytes > limit {
+                old = young
+                oldBytes = youngBytes
+                young = [:]
+                youngBytes = 0
+            }
+            youngBytes += entry.bytes
+            if let replaced = young.updateValue(entry, forKey: token) {
+                youngBytes -= replaced.bytes
+            }
+        }
+
+        mutating func drop(_ token: Identifier) {
+            if let entry = young.removeValue(forKey: token) { youngBytes -= entry.bytes }
+            if let entry = old.removeValue(forKey: token) { oldBytes -= entry.bytes }
+        }
+    }
+
+    private final class Shard: Sendable {
+        let generations = Mutex(Generations())
+    }
+
+    private struct Stamps {
+        var tick: Int64 = 1
+        var floor: Int64 = 0
+        var latest: [Identifier: Int64] = [:]
+        /// In the order in which they were given, for dropping the oldest.
+        var queue: [(id: Identifier, tick: Int64)] = []
+        var dropped = 0
+
+        /// Whether nothing of it has ended since.
+        func hasNone(of ids: [Identifier], after tick: Int64) -> Bool {
+            tick >= floor && !ids.contains { (latest[$0] ?? 0) > tick }
+        }
+
+        func hasNone(of scopes: Scopes, token: Identifier, after tick: Int64) -> Bool {
+            tick >= floor && (latest[token] ?? 0) <= tick && (latest[scopes.grant] ?? 0) <= tick
+                && (latest[scopes.session] ?? 0) <= tick && (latest[scopes.user] ?? 0) <= tick
+                && (latest[scopes.client] ?? 0) <= tick
+        }
+
+        mutating func drop(beyond limit: Int) {
+            while queue.count - dropped > limit {
+                let (id, tick) = queue[dropped]
+                dropped += 1
+                if latest[id] == tick { latest[id] = nil }
+                floor = max(floor, tick)
+            }
+            if dropped > limit {
+                queue.removeFirst(dropped)
+                dropped = 0
+            }
+        }
+    }
+
+    private static let shardCount = 64
+    /// What an entry takes beside its body, in a table that is half full.
+    private static let entryBytes = 320
+    private static let stampBytes = 120
+
+    private let shards: [Shard]
+    private let shardLimit: Int
+    private let stampLimit: Int
+    private let stamps = Mutex(Stamps())
+    /// The stamps' tick, to be read without a lock.
+    private let tick = Atomic<Int64>(1)
+    private let clients = Mutex<[String: (read: ClientRead, tick: Int64)]>([:])
+    private let hits = Atomic<Int>(0)
+    private let misses = Atomic<Int>(0)
+    private let isEnabled: Bool
+
+    /// - Parameter bytes: about how much it may take; 0: it remembers nothing.
+    package init(bytes: Int64) {
+        isEnabled = bytes > 0
+        shards = (0..<Self.shardCount).map { _ in Shard() }
+        // An eighth is for stamps, the rest for two generations in each shard.
+        stampLimit = max(Int(bytes) / 8 / Self.stampBytes, 1024)
+        shardLimit = Int(bytes) / 8 * 7 / 2 / Self.shardCount
+    }
+
+    // MARK: What is known
+
+    /// The moment that what is read from now on is read after.
+    package var now: Int64 { tick.load(ordering: .acquiring) }
+
+    /// What is known about a token; nil where the database has to be asked.
+    package func known(_ token: Identifier) -> Known? {
+        guard isEnabled else { return nil }
+        let now = now
+        let known: Known? = shard(of: token).generations.withLock { generations in
+            if let entry = generations.young[token], entry.tick == now { return entry.known }
+            guard var entry = generations.young[token] ?? generations.old[token] else { return nil }
+            let isGood = stamps.withLock { stamps in
+                stamps.hasNone(of: entry.scopes, token: token, after: entry.tick)
+            }
+            guard isGood else {
+                generations.drop(token)
+                return nil
+            }
+            entry.tick = max(entry.tick, now)
+            generations.keep(entry, of: token, limit: shardLimit)
+            return entry.known
+        }
+        if known == nil {
+            misses.add(1, ordering: .relaxed)
+        } else {
+            hits.add(1, ordering: .relaxed)
+        }
+        return known
+    }
+
+    /// Remembers an answer.
+    /// - Parameter tick: `now` from before the database was asked.
+    package func remember(
+        _ known: Known, about token: Identifier, hangingOn scopes: Scopes, since tick: Int64
+    ) {
+        guard isEnabled else { return }
+        let tick = Trap.fillRace.isPlanted ? now : tick
+        let entry = Entry(known: known, scopes: scopes, tick: tick)
+        shard(of: token).generations.withLock { $0.keep(entry, of: token, limit: shardLimit) }
+    }
+
+    package func client(_ clientID: String) -> ClientRead? {
+        guard isEnabled else { return nil }
+        let now = now
+        return clients.withLock { clients in
+            guard let (read, tick) = clients[clientID], let client = read.client else { return nil }
+            if tick == now { return read }
+            let isGood = stamps.withLock { $0.hasNone(of: [client.id], after: tick) }
+            clients[clientID] = isGood ? (read, max(tick, now)) : nil
+            return isGood ? read : nil
+        }
+    }
+
+    package func remember(_ read: ClientRead, called clientID: String, since tick: Int64) {
+        // One that is missing is looked for again each time: it may be made at any moment.
+        guard isEnabled, read.client != nil else { return }
+        clients.withLock { clients in
+            if clients.count >= Limits.cachedClients { clients = [:] }
+            clients[clientID] = (read, tick)
+        }
+    }
+
+    // MARK: What has ended
+
+    /// Applies entries of the log.
+    package func apply(_ entries: [LogEntry]) {
+        guard !entries.isEmpty else { return }
+        let new = stamps.withLock { stamps in
+            stamps.tick += 1
+            for entry in entries {
+                guard let id = entry.subject else {
+                    stamps.floor = stamps.tick
+                    continue
+                }
+                if Trap.unstampedScopes.isPlanted, [.session, .user, .client].contains(entry.kind) {
+                    continue
+                }
+                stamps.latest[id] = stamps.tick
+                stamps.queue.append((id, stamps.tick))
+            }
+            stamps.drop(beyond: stampLimit)
+            return stamps.tick
+        }
+        tick.store(new, ordering: .releasing)
+    }
+
+    /// Forgets everything, also what is on its way.
+    package func clear() {
+        let new = stamps.withLock { stamps in
+            stamps.tick += 1
+            stamps.floor = stamps.tick
+            stamps.latest = [:]
+            stamps.queue = []
+            stamps.dropped = 0
+            return stamps.tick
+        }
+        tick.store(new, ordering: .releasing)
+        for shard in shards {
+            // What is dropped is freed after the lock.
+            _ = shard.generations.withLock { generations in
+                defer { generations = Generations() }
+                return generations
+            }
+        }
+        clients.withLock { $0 = [:] }
+    }
+
+    // MARK: How full it is
+
+    package struct Size: Sendable, Equatable {
+        package var entries = 0
+        package var bytes = 0
+        package var stamps = 0
+        package var hits = 0
+        package var misses = 0
+    }
+
+    package var size: Size {
+        var size = Size()
+        for shard in shards {
+            shard.generations.withLock { generations in
+                size.entries += generations.young.count + generations.old.count
+                size.bytes += generations.youngBytes + generations.oldBytes
+            }
+        }
+        size.stamps = stamps.withLock { $0.latest.count }
+        size.bytes += size.stamps * Self.stampBytes
+        size.hits = hits.load(ordering: .relaxed)
+        size.misses = misses.load(ordering: .relaxed)
+        return size
+    }
+
+    private func shard(of token: Identifier) -> Shard {
+        shards[Int(truncatingIfNeeded: token.low) & (Self.shardCount - 1)]
+    }
+}
+
+/// What operators see of a cache.
+struct CacheMetrics: Sendable {
+    private let entries = Gauge(label: "doornail_cache_entries")
+    private let bytes = Gauge(label: "doornail_cache_bytes")
+    private let stamps = Gauge(label: "doornail_cache_stamps")
+    private let hits = Gauge(label: "doornail_cache_hits")
+    private let misses = Gauge(label: "doornail_cache_misses")
+
+    func record(_ size: AnswerCache.Size) {
+        entries.record(size.entries)
+        bytes.record(size.bytes)
+        stamps.record(size.stamps)
+        hits.record(size.hits)
+        misses.record(size.misses)
+    }
+}

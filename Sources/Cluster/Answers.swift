@@ -1,0 +1,66 @@
+package import OAuth
+package import Storage
+
+/// What a node answers about clients and tokens: from memory where it is sure, else from the database.
+///
+/// The lease is looked at first, once the request is there, and what is remembered after it: whatever
+/// was acknowledged before the request came is then applied (docs/promise.md).
+extension Node {
+    /// Reads a client by its id.
+    package func client(
+        _ clientID: String, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> ClientRead {
+        let held = try await gate.lease(by: deadline)
+        if let read = cache.client(clientID) { return read.at(held.time(at: .now)) }
+        let tick = cache.now
+        let read = try await store.client(clientID, by: deadline)
+        cache.remember(read, called: clientID, since: tick)
+        return read
+    }
+
+    /// What `/introspect` says about a token to those who may know; nil where it is dead.
+    package func answer(
+        about token: Token, issuer: String, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> AnswerCache.Known? {
+        let held = try await gate.lease(by: deadline)
+        if case .access(let access) = token {
+            let now = held.time(at: .now)
+            if now >= access.expiresAt { return nil }
+            if let known = cache.known(access.id), now < known.certainUntil { return known }
+        }
+        let tick = cache.now
+        let state = try await store.liveness(of: token, by: deadline)
+        guard case .alive(let live) = Liveness.of(token, in: state) else { return nil }
+        let known = AnswerCache.Known(
+            body: Array(Introspection.active(token, live, issuer: issuer).utf8),
+            client: live.client, audience: live.audience, certainUntil: live.certainUntil)
+        // A refresh token dies when it is used, which is no end and in no log.
+        if case .access(let access) = token {
+            cache.remember(known, about: access.id, hangingOn: .init(live, state), since: tick)
+        }
+        return known
+    }
+}
+
+extension Node {
+    /// What is remembered of a live access token, for whoever has looked at the lease already; nil
+    /// where it is not certain.
+    package func remembered(_ text: String, at time: UnixTime) -> (Token, AnswerCache.Known)? {
+        guard let token = try? open(text), case .access(let access) = token,
+            time < access.expiresAt, let known = cache.known(access.id), time < known.certainUntil
+        else { return nil }
+        return (token, known)
+    }
+}
+
+extension AnswerCache.Scopes {
+    init(_ live: LiveToken, _ state: Liveness.State) {
+        guard let grant = state.grant else {
+            self.init(client: live.client)
+            return
+        }
+        self.init(
+            client: grant.client, grant: grant.id,
+            session: grant.isOffline ? nil : grant.session, user: grant.user)
+    }
+}

@@ -1,0 +1,223 @@
+import Metrics
+package import OAuth
+import Postgres
+package import Storage
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// What every certain answer passes: whether this node holds a lease now, and of which primary.
+///
+/// Whoever asks reads the clock and compares: a flag that a timer sets would stay up while the process
+/// is stopped. A request that finds no lease waits for the next one, so that a database that stalls for
+/// a moment fails nobody.
+package final class LeaseGate: Authority {
+    /// A lease, as it was granted.
+    package struct Held: Sendable {
+        /// The id of the node's row.
+        package let incarnation: Identifier
+        package let primary: Primary
+        /// Its end, by the local clock (CLOCK_BOOTTIME, which goes on while the machine sleeps).
+        package let until: ContinuousClock.Instant
+        /// The database's time at `heardAt`, or a little later.
+        let databaseTime: PostgresMicroseconds
+        let heardAt: ContinuousClock.Instant
+
+        /// For a trap alone.
+        let untilByWallClock: Int64
+
+        /// The database's time, carried forward by the local clock.
+        package func time(at now: ContinuousClock.Instant) -> UnixTime {
+            UnixTime(seconds: (databaseTime + (now - heardAt).microseconds) / 1_000_000)
+        }
+    }
+
+    private struct Waiter: Sendable {
+        let deadline: ContinuousClock.Instant
+        let continuation: CheckedContinuation<Void, Never>
+    }
+
+    private struct State {
+        var held: Held?
+        /// Goes up with every lease.
+        var serial: UInt64 = 0
+        var waiters: [Waiter] = []
+        /// Whether somebody sees to it that waiters are answered in time.
+        var isWatched = false
+        /// The end of the last lease there was; a process begins without one.
+        var lastUntil = ContinuousClock.now
+        /// When a poll was last sent that brought one.
+        var lastHeardAt = ContinuousClock.now
+    }
+
+    private let state = Mutex(State())
+    private let newest = PrimaryGuard()
+    private let waits = Timer(label: "doornail_lease_wait_seconds")
+    private let age = Gauge(label: "doornail_lease_age_seconds")
+
+    package init() {}
+
+    // MARK: Asking
+
+    /// The lease, if there is one now.
+    package func held(at now: ContinuousClock.Instant) -> Held? {
+        valid(state.withLock { $0.held }, at: now)
+    }
+
+    private func valid(_ held: Held?, at now: ContinuousClock.Instant) -> Held? {
+        guard let held else { return nil }
+        if Trap.timerLease.isPlanted { return held }
+        if Trap.wallClockLease.isPlanted { return wallClock() < held.untilByWallClock ? held : nil }
+        return now < held.until ? held : nil
+    }
+
+    /// The lease, or the next one; unavailable where none comes in time.
+    package func lease(
+        by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> Held {
+        let began = ContinuousClock.now
+        // What is left when a lease comes has to be enough for the database's answer.
+        let limit = deadline - Limits.leaseReserve
+        while true {
+            let (held, serial) = state.withLock { ($0.held, $0.serial) }
+            let now = ContinuousClock.now
+            if let held = valid(held, at: now) {
+                if now - began > .milliseconds(1) {
+                    waits.recordNanoseconds((now - began).microseconds * 1000)
+                }
+                return held
+            }
+            try await next(after: serial, by: limit)
+        }
+    }
+
+    package func prove(
+        _ primary: Primary, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) {
+        if Trap.noProof.isPlanted { return }
+        if Trap.oldPrimary.isPlanted, held(at: .now) != nil { return }
+        try newest.check(primary)
+        while true {
+            let serial = state.withLock { $0.serial }
+            if try await lease(by: deadline).primary.isSameReign(as: primary) { break }
+            // The lease is of an older reign; a later one is of this one.
+            try newest.check(primary)
+            try await next(after: serial, by: deadline)
+        }
+        // The lease may have come while this waited, from a primary newer than the one that answered.
+        try newest.check(primary)
+    }
+
+    /// How long there has been no lease; nil while there is one.
+    package func lapsed(at now: ContinuousClock.Instant) -> Duration? {
+        let until = state.withLock { $0.lastUntil }
+        return now < until ? nil : now - until
+    }
+
+    private static let without = StoreError.unavailable(
+        "this node holds no lease: it has not heard the database for a moment")
+
+    /// Waits until a lease is granted after the one that has a serial number.
+    private func next(
+        after serial: UInt64, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                guard state.serial == serial, state.isWatched,
+                    state.waiters.count < Limits.leaseWaiters, ContinuousClock.now < deadline
+                else { return true }
+                state.waiters.append(Waiter(deadline: deadline, continuation: continuation))
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+        guard state.withLock({ $0.serial }) != serial else { throw Self.without }
+    }
+
+    // MARK: Keeping
+
+    /// A lease begins, or goes on.
+    func grant(
+        _ incarnation: Identifier, by primary: Primary, sentAt: ContinuousClock.Instant,
+        until: ContinuousClock.Instant
+    ) {
+        let waiters = state.withLock { state in
+            // Each poll anchors the time anew: what the local clock gains is never carried on.
+            state.held = Held(
+                incarnation: incarnation, primary: primary, until: until,
+                databaseTime: primary.now.microseconds,
+                heardAt: sentAt, untilByWallClock: wallClock() + (until - sentAt).microseconds)
+            state.lastUntil = until
+            state.lastHeardAt = sentAt
+            state.serial += 1
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.continuation.resume() }
+    }
+
+    /// A primary answered a poll or a join: it may be the newest there is, or one that others followed.
+    func hear(_ primary: Primary) throws(StoreError) {
+        try newest.check(primary)
+    }
+
+    /// There is no lease from now on.
+    func giveUp() {
+        state.withLock { state in
+            state.held = nil
+            state.lastUntil = min(state.lastUntil, .now)
+        }
+    }
+
+    /// Tells those whose time is up, and records how old the lease is, until the task is cancelled.
+    func watch() async {
+        state.withLock { $0.isWatched = true }
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .milliseconds(20))
+            let now = ContinuousClock.now
+            let (over, heardAt) = state.withLock { state in
+                if Trap.timerLease.isPlanted, let held = state.held, held.until <= now {
+                    state.held = nil
+                }
+                let over = state.waiters.filter { $0.deadline <= now }
+                if !over.isEmpty { state.waiters.removeAll { $0.deadline <= now } }
+                return (over, state.lastHeardAt)
+            }
+            for waiter in over { waiter.continuation.resume() }
+            age.record(Double((now - heardAt).microseconds) / 1e6)
+        }
+        let left = state.withLock { state in
+            state.isWatched = false
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in left { waiter.continuation.resume() }
+    }
+}
+
+#if DEBUG
+    /// For a trap: microseconds since 1970 by this machine's clock.
+    private func wallClock() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+#else
+    private func wallClock() -> Int64 { 0 }
+#endif
+
+/// Microseconds since 1970, as `PostgresTime` counts.
+package typealias PostgresMicroseconds = Int64
+
+extension Duration {
+    var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    }
+}

@@ -1,0 +1,322 @@
+import OAuth
+import Postgres
+import Storage
+import Testing
+
+@testable import Cluster
+
+/// What every certain answer passes.
+@Suite struct LeaseGateTests {
+    static let first = Identifier(high: 1, low: 1)
+    static let second = Identifier(high: 1, low: 2)
+
+    static func primary(
+        timeline: Int32 = 3, system: Int64 = 7, isRecovering: Bool = false, at seconds: Int64 = 1000
+    ) -> Primary {
+        Primary(
+            isRecovering: isRecovering, systemIdentifier: system, timeline: timeline,
+            now: PostgresTime(microseconds: seconds * 1_000_000))
+    }
+
+    private func grant(
+        _ gate: LeaseGate, _ incarnation: Identifier = Self.first,
+        by primary: Primary = Self.primary(), sentAt: ContinuousClock.Instant = .now,
+        for length: Duration = .seconds(600)
+    ) {
+        gate.grant(incarnation, by: primary, sentAt: sentAt, until: sentAt + length)
+    }
+
+    /// Runs a gate beside a closure.
+    private func watched(
+        _ gate: LeaseGate, _ body: @escaping @Sendable () async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await gate.watch() }
+            group.addTask {
+                // Nobody waits at a gate before it is watched.
+                var deadline: ContinuousClock.Instant
+                repeat {
+                    deadline = .now + .milliseconds(20)
+                    _ = try? await gate.lease(by: deadline)
+                } while ContinuousClock.now < deadline
+                try await body()
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    // MARK: A lease
+
+    @Test func endsExactly() {
+        let gate = LeaseGate()
+        let start = ContinuousClock.now
+        #expect(gate.held(at: start) == nil)
+        grant(gate, sentAt: start, for: .milliseconds(190))
+        #expect(gate.held(at: start)?.incarnation == Self.first)
+        #expect(gate.held(at: start + .nanoseconds(189_999_999)) != nil)
+        #expect(gate.held(at: start + .milliseconds(190)) == nil)
+        #expect(gate.held(at: start + .seconds(100)) == nil)
+        // It was only looked at: a clock says when it is over, and nothing that anybody set.
+        #expect(gate.held(at: start) != nil)
+        #expect(gate.lapsed(at: start) == nil)
+        #expect(gate.lapsed(at: start + .milliseconds(190)) == .zero)
+        #expect(gate.lapsed(at: start + .milliseconds(1190)) == .seconds(1))
+    }
+
+    @Test func aNewProcessHasLapsed() {
+        let gate = LeaseGate()
+        #expect(gate.lapsed(at: .now + .seconds(10)) ?? .zero > .seconds(9))
+    }
+
+    @Test func givingUp() {
+        let gate = LeaseGate()
+        grant(gate)
+        #expect(gate.held(at: .now) != nil)
+        #expect(gate.lapsed(at: .now) == nil)
+        gate.giveUp()
+        #expect(gate.held(at: .now) == nil)
+        #expect(gate.lapsed(at: .now) != nil)
+        grant(gate, Self.second)
+        #expect(gate.held(at: .now)?.incarnation == Self.second)
+    }
+
+    /// A lease that is granted late may be over when it comes.
+    @Test func aLeaseThatIsOver() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            grant(gate, sentAt: .now - .seconds(1), for: .milliseconds(190))
+            #expect(gate.held(at: .now) == nil)
+            await #expect(throws: StoreError.self) {
+                _ = try await gate.lease(by: .now + .milliseconds(50))
+            }
+        }
+    }
+
+    // MARK: Time
+
+    @Test func carriesTheTimeForward() throws {
+        let gate = LeaseGate()
+        let start = ContinuousClock.now
+        grant(gate, by: Self.primary(at: 1000), sentAt: start)
+        let held = try #require(gate.held(at: start))
+        #expect(held.time(at: start) == UnixTime(seconds: 1000))
+        #expect(held.time(at: start + .milliseconds(999)) == UnixTime(seconds: 1000))
+        #expect(held.time(at: start + .seconds(30)) == UnixTime(seconds: 1030))
+    }
+
+    /// Each poll says the time anew: what a local clock gains or loses never adds up, and where the
+    /// database's clock was set, its time is followed.
+    @Test func eachPollSaysTheTime() throws {
+        let gate = LeaseGate()
+        let start = ContinuousClock.now
+        for (second, now) in [(0, 1000), (1, 991), (2, 1100), (3, 1003)] as [(Int64, Int64)] {
+            let sentAt = start + .seconds(second)
+            grant(gate, by: Self.primary(at: now), sentAt: sentAt)
+            let held = try #require(gate.held(at: sentAt))
+            #expect(held.time(at: sentAt) == UnixTime(seconds: now))
+            #expect(held.time(at: sentAt + .seconds(5)) == UnixTime(seconds: now + 5))
+        }
+    }
+
+    // MARK: Waiting
+
+    @Test func whoHasALeaseDoesNotWait() async throws {
+        let gate = LeaseGate()
+        grant(gate)
+        #expect(try await gate.lease(by: .now - .seconds(1)).incarnation == Self.first)
+    }
+
+    @Test func aWaitingRequestGetsTheNextLease() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            try await withThrowingTaskGroup(of: LeaseGate.Held.self) { group in
+                for _ in 0..<100 {
+                    group.addTask { try await gate.lease(by: .now + .seconds(60)) }
+                }
+                await Task.yield()
+                // The first is over already when it comes: who waits goes on waiting.
+                grant(gate, sentAt: .now - .seconds(2), for: .seconds(1))
+                await Task.yield()
+                grant(gate, Self.second)
+                for try await held in group { #expect(held.incarnation == Self.second) }
+            }
+        }
+    }
+
+    @Test func nobodyWaitsForEver() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            let error = await #expect(throws: StoreError.self) {
+                _ = try await gate.lease(by: .now + .milliseconds(50))
+            }
+            guard case .unavailable = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            await #expect(throws: StoreError.self) {
+                _ = try await gate.lease(by: .now - .seconds(1))
+            }
+            #expect(gate.lapsed(at: .now) != nil)
+        }
+    }
+
+    /// Its deadline holds also where nobody watches the gate: before the node runs, and after it.
+    @Test(arguments: [false, true])
+    func nobodyWaitsForEverAtAGateThatNobodyWatches(wasWatched: Bool) async throws {
+        let gate = LeaseGate()
+        if wasWatched { try await watched(gate) {} }
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask { (try? await gate.lease(by: .now + .milliseconds(50))) == nil }
+            group.addTask {
+                try? await Task.sleep(for: .seconds(10))
+                return false
+            }
+            #expect(await group.next() == true, "it was told nothing")
+            // Should it still wait, it is let go: a gate that is cancelled tells everybody.
+            group.cancelAll()
+            group.addTask {
+                await gate.watch()
+                return true
+            }
+        }
+    }
+
+    @Test func thoseWhoWaitAreToldWhenItStops() async throws {
+        let gate = LeaseGate()
+        await withTaskGroup(of: Void.self) { group in
+            let watching = AsyncStream.makeStream(of: Never.self)
+            group.addTask {
+                await withTaskGroup(of: Void.self) { inner in
+                    inner.addTask { await gate.watch() }
+                    inner.addTask { for await _ in watching.stream {} }
+                    await inner.next()
+                    inner.cancelAll()
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(100))
+            group.addTask {
+                await #expect(throws: StoreError.self) {
+                    _ = try await gate.lease(by: .now + .seconds(600))
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(100))
+            watching.continuation.finish()
+        }
+    }
+
+    /// One more than may wait is refused at once.
+    @Test func onlySoManyWait() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            await withTaskGroup(of: Bool.self) { group in
+                for _ in 0...Limits.leaseWaiters {
+                    group.addTask {
+                        (try? await gate.lease(by: .now + .seconds(600))) != nil
+                    }
+                }
+                // Somebody is refused while all the others wait; then they have what they wait for.
+                #expect(await group.next() == false)
+                grant(gate)
+                var served = 0
+                for await isServed in group where isServed { served += 1 }
+                #expect(served == Limits.leaseWaiters)
+            }
+        }
+    }
+
+    // MARK: Proof
+
+    @Test func provesWhatTheLeasesPrimarySaid() async throws {
+        let gate = LeaseGate()
+        grant(gate)
+        try await gate.prove(Self.primary(at: 5), by: .now + .seconds(60))
+    }
+
+    @Test func withoutALeaseNothingIsProven() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            try gate.hear(Self.primary())
+            await #expect(throws: StoreError.self) {
+                try await gate.prove(Self.primary(), by: .now + .milliseconds(50))
+            }
+        }
+    }
+
+    @Test(arguments: [
+        primary(timeline: 2), primary(system: 8), primary(isRecovering: true),
+        primary(timeline: 0, isRecovering: true),
+    ])
+    func whatProvesNothing(answered: Primary) async throws {
+        let gate = LeaseGate()
+        try gate.hear(Self.primary())
+        grant(gate)
+        #expect(throws: StoreError.self) { try gate.hear(answered) }
+        await #expect(throws: StoreError.self) {
+            try await gate.prove(answered, by: .now + .seconds(60))
+        }
+        // It has not forgotten the right one.
+        try await gate.prove(Self.primary(), by: .now + .seconds(60))
+    }
+
+    /// The pool met the new primary first: its answer counts once the lease is of its reign.
+    @Test func aNewerReignWaitsForItsLease() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            try gate.hear(Self.primary())
+            grant(gate)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await gate.prove(Self.primary(timeline: 4), by: .now + .seconds(60))
+                    #expect(gate.held(at: .now)?.primary.timeline == 4)
+                }
+                try await eventually {
+                    do {
+                        try gate.hear(Self.primary())
+                        return false
+                    } catch {
+                        return true
+                    }
+                }
+                // The lease of the older reign is still there, and good for nothing new.
+                grant(gate)
+                await Task.yield()
+                grant(gate, Self.second, by: Self.primary(timeline: 4))
+                try await group.waitForAll()
+            }
+            await #expect(throws: StoreError.self) {
+                try await gate.prove(Self.primary(), by: .now + .seconds(60))
+            }
+        }
+    }
+
+    @Test func aNewerReignsLeaseThatNeverComes() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            grant(gate)
+            await #expect(throws: StoreError.self) {
+                try await gate.prove(
+                    Self.primary(timeline: 4), by: .now + .milliseconds(100))
+            }
+        }
+    }
+
+    /// While an answer of the old primary waits for a lease, the new one is heard.
+    @Test func anOldAnswerThatWaited() async throws {
+        let gate = LeaseGate()
+        try await watched(gate) {
+            try gate.hear(Self.primary())
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    await #expect(throws: StoreError.self) {
+                        try await gate.prove(Self.primary(), by: .now + .seconds(60))
+                    }
+                }
+                await Task.yield()
+                try gate.hear(Self.primary(timeline: 4))
+                grant(gate, Self.second, by: Self.primary(timeline: 4))
+                try await group.waitForAll()
+            }
+        }
+    }
+}

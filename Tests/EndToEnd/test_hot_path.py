@@ -1,0 +1,240 @@
+"""The hot path and the endpoint: one answers from memory on the event loop, the other does the rest.
+
+Every request goes, byte by byte, to two nodes on one database: `fast` remembers, `slow` has no cache,
+so that its endpoint answers everything. What comes back may differ in the date alone.
+"""
+
+import json
+import re
+import time
+
+import pytest
+from browser import Browser
+from rawhttp import Connection
+from support import ISSUER
+
+
+@pytest.fixture(scope="module")
+def fast(doornail):
+    return doornail.node(DOORNAIL_ISSUER=ISSUER)
+
+
+@pytest.fixture(scope="module")
+def slow(doornail):
+    return doornail.node(DOORNAIL_ISSUER=ISSUER, DOORNAIL_CACHE="0")
+
+
+@pytest.fixture(scope="module")
+def token(fast, client):
+    return fast.token(client)
+
+
+FORM = "Content-Type: application/x-www-form-urlencoded"
+ID = "X-Request-ID: the-same"
+
+
+def request(body, *headers, line="POST /introspect HTTP/1.1", length=None):
+    """The bytes of a request."""
+    body = body.encode()
+    lines = [line, "Host: x", f"Content-Length: {len(body) if length is None else length}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def answers(node, data, count=1):
+    """What comes back for some bytes: as many answers, without their dates."""
+    with Connection(node) as connection:
+        connection.send(data)
+        whole = b""
+        for _ in range(count):
+            status, headers, body = connection.response()
+            assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", headers.pop("date"))
+            whole += repr((status, list(headers.items()), body)).encode()
+        return whole
+
+
+def cases(token, client, api):
+    """Names, and the bytes to send."""
+    basic = f"Authorization: {client.basic['Authorization']}"
+    other = f"Authorization: {api.basic['Authorization']}"
+    body = f"token={token}"
+    hint = body + "&token_type_hint=access_token"
+    plain = (FORM, basic, ID)
+    return {
+        "plain": request(body, *plain),
+        "another caller": request(body, FORM, other, ID),
+        "with a hint": request(hint, *plain),
+        "with a wrong hint": request(body + "&token_type_hint=refresh_token", *plain),
+        "with an empty hint": request(body + "&token_type_hint=", *plain),
+        "hint first": request("token_type_hint=access_token&" + body, *plain),
+        "hint twice": request(hint + "&token_type_hint=access_token", *plain),
+        "token twice": request(body + "&" + body, *plain),
+        "token empty": request("token=", *plain),
+        "no body": request("", *plain),
+        "escaped": request(body.replace("_", "%5F"), *plain),
+        "escaped wrongly": request(body + "%5", *plain),
+        "a space after": request(body + "+", *plain),
+        "cut": request(body[:-1], *plain),
+        "changed": request(body[:-8] + "AAAAAAAA", *plain),
+        "upper case": request(body.upper(), *plain),
+        "a line after": request(body + "\n", *plain),
+        "names in capitals": request(
+            body,
+            FORM.replace("Content-Type", "CONTENT-TYPE"),
+            basic.replace("Authorization", "AUTHORIZATION"),
+            ID,
+        ),
+        "scheme in capitals": request(body, FORM, basic.replace("Basic", "BASIC"), ID),
+        "spaces": request(body, FORM, basic.replace("Basic ", "Basic   "), ID),
+        "a charset": request(body, FORM + ";charset=UTF-8", basic, ID),
+        "another type": request(body, "Content-Type: application/json", basic, ID),
+        "no type": request(body, basic, ID),
+        "type twice": request(body, FORM, FORM, basic, ID),
+        "nobody": request(body, FORM, ID),
+        "two callers": request(body, FORM, basic, other, ID),
+        "an empty caller first": request(body, FORM, "Authorization: ", basic, ID),
+        "an empty caller last": request(body, FORM, basic, "Authorization: ", ID),
+        "a secret in the body too": request(body + "&client_secret=x", *plain),
+        "credentials that are no base64": request(body, FORM, "Authorization: Basic !!", ID),
+        "an origin": request(body, *plain, "Origin: https://evil.example"),
+        "a query": request(body, *plain, line="POST /introspect?x=1 HTTP/1.1"),
+        "absolute": request(body, *plain, line="POST http://x/introspect HTTP/1.1"),
+        "a slash after": request(body, *plain, line="POST /introspect/ HTTP/1.1"),
+        "GET": request("", *plain, line="GET /introspect HTTP/1.1"),
+        "a trace": request(
+            body, *plain, "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ),
+        "it closes": request(body, *plain, "Connection: close"),
+        "HTTP/1.0": request(body, *plain, line="POST /introspect HTTP/1.0"),
+        "HTTP/1.0 that stays": request(
+            body, *plain, "Connection: keep-alive", line="POST /introspect HTTP/1.0"
+        ),
+    }
+
+
+def test_the_same_bytes(fast, slow, client, api, token):
+    for name, data in cases(token, client, api).items():
+        # Three times: what is not remembered, what is, and what has been for a while.
+        told = [answers(fast, data) for _ in range(3)]
+        expected = answers(slow, data)
+        assert told == [expected] * 3, f"{name}: {told} {expected}"
+
+
+def test_the_same_for_a_login(fast, slow, doornail):
+    """A token of a person's, with a user name, several audiences and characters that JSON escapes."""
+    name = 'gráce "the" \\ hopper'
+    person = doornail.user(name)
+    app = doornail.app(
+        "an-app", "--audience", "https://a.example", "--audience", "https://b.example",
+        "--introspects", "any",
+    )
+    access = Browser(fast).tokens(app, person).access
+    basic = f"Authorization: {app.basic['Authorization']}"
+    data = request(f"token={access}", FORM, basic, ID)
+    told = [answers(fast, data) for _ in range(3)]
+    assert told == [answers(slow, data)] * 3
+
+
+def test_it_is_taken(fast, client, token):
+    """The second answer costs no statement, and both are counted and logged alike."""
+
+    def count():
+        return sum(
+            value
+            for (name, labels), value in fast.metrics().items()
+            if name == "doornail_http_requests_total" and ("endpoint", "/introspect") in labels
+        )
+
+    fast.introspect(client, token)
+    statements, before = fast.statements(), count()
+    for number in range(20):
+        answer = fast.session.post(
+            fast.root + "/introspect", data={"token": token},
+            headers=client.basic | {"X-Request-ID": f"taken-{number}"},
+        )
+        assert answer.json()["active"]
+    after = fast.statements()
+    assert count() == before + 20
+    # The lease goes on; nothing reads a token or a client.
+    assert after.get("tokens_liveness") == statements.get("tokens_liveness")
+    assert after.get("clients_find") == statements.get("clients_find")
+    lines = [json.loads(line) for line in fast.log_text().splitlines() if '"taken-' in line]
+    assert len(lines) == 20
+    for line in lines:
+        assert line["message"] == "request" and line["outcome"] == "active"
+        assert line["client_id"] == client.id and line["status"] == 200
+        assert line["endpoint"] == line["path"] == "/introspect" and line["method"] == "POST"
+        assert line["address"] == "127.0.0.1" and float(line["duration_ms"]) >= 0
+        assert line["bytes"] == len(answer.content)
+
+
+def test_logged_alike(fast, slow, client, token):
+    """The same fields, whichever way."""
+    lines = []
+    for node in (fast, slow):
+        for _ in range(2):
+            node.session.post(
+                node.root + "/introspect", data={"token": token},
+                headers=client.basic
+                | {
+                    "X-Request-ID": "alike",
+                    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                },
+            )
+        found = [json.loads(line) for line in node.log_text().splitlines() if '"alike"' in line]
+        lines += [{k: v for k, v in one.items() if k not in ("time", "duration_ms")} for one in found]
+    assert len(lines) == 4 and all(line == lines[0] for line in lines), lines
+
+
+def test_pipelined(fast, slow, client, api, token):
+    """Answers come in the order of the requests, whichever way each is answered."""
+    every = cases(token, client, api)
+    names = ["plain", "escaped", "plain", "nobody", "plain", "with a hint", "cut", "plain", "plain"]
+    data = b"".join(every[name] for name in names)
+    for _ in range(5):
+        assert answers(fast, data, len(names)) == answers(slow, data, len(names))
+
+
+def test_in_pieces(fast, client, token):
+    """A request that arrives byte by byte."""
+    data = request(f"token={token}", FORM, f"Authorization: {client.basic['Authorization']}", ID)
+    with Connection(fast) as connection:
+        for position in range(len(data)):
+            connection.send(data[position : position + 1])
+        assert connection.response()[0] == 200
+        connection.send(data[:50])
+        time.sleep(0.05)
+        connection.send(data[50:] + data)
+        assert [connection.response()[0] for _ in range(2)] == [200, 200]
+
+
+def test_who_never_reads(fast, client, token):
+    """Nobody fills the server's memory with answers that are not read."""
+    data = request(f"token={token}", FORM, f"Authorization: {client.basic['Authorization']}", ID)
+    with Connection(fast) as connection:
+        connection.socket.settimeout(3)
+        sent = 0
+        try:
+            while sent < 256 << 20:
+                sent += connection.socket.send(data * 200)
+        except TimeoutError:
+            pass
+        assert sent < 64 << 20, "it went on reading while nobody read"
+    assert fast.is_active(client, token)
+
+
+def test_ends_are_seen(fast, slow, client, doornail):
+    """Remembered or not, what ended at the other node is dead after its 200; and wrong secrets fail."""
+    token = fast.token(client)
+    for _ in range(3):
+        assert fast.is_active(client, token)
+    slow.end(client, token)
+    assert not fast.is_active(client, token)
+
+    own = doornail.client("rotating", "--introspects", "any")
+    token = fast.token(client)
+    for _ in range(3):
+        assert fast.is_active(own, token)
+    new = doornail.cli("client", "rotate-secret", "rotating", "--now")
+    answer = fast.post("/introspect", {"token": token}, own)
+    assert answer.status_code == 401, answer.text
+    assert new["client_secret"]
