@@ -221,7 +221,7 @@ package final class AnswerCache: Sendable {
     /// Applies entries of the log.
     package func apply(_ entries: [LogEntry]) {
         guard !entries.isEmpty else { return }
-        let new = stamps.withLock { stamps in
+        stamps.withLock { stamps in
             stamps.tick += 1
             for entry in entries {
                 guard let id = entry.subject else {
@@ -235,22 +235,20 @@ package final class AnswerCache: Sendable {
                 stamps.queue.append((id, stamps.tick))
             }
             stamps.drop(beyond: stampLimit)
-            return stamps.tick
+            tick.store(stamps.tick, ordering: .releasing)
         }
-        tick.store(new, ordering: .releasing)
     }
 
     /// Forgets everything, also what is on its way.
     package func clear() {
-        let new = stamps.withLock { stamps in
+        stamps.withLock { stamps in
             stamps.tick += 1
             stamps.floor = stamps.tick
             stamps.latest = [:]
             stamps.queue = []
             stamps.dropped = 0
-            return stamps.tick
+            tick.store(stamps.tick, ordering: .releasing)
         }
-        tick.store(new, ordering: .releasing)
         for shard in shards {
             // What is dropped is freed after the lock.
             _ = shard.generations.withLock { generations in

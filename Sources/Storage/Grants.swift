@@ -236,10 +236,30 @@ extension Store {
         _ rotation: Rotation, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> RefreshTokenGrant.Verdict {
         do {
+            if Trap.retryByRead.isPlanted,
+                let verdict = try await answerByRead(rotation, by: deadline)
+            {
+                return verdict
+            }
             return try await rotations.perform(rotation, deadline: deadline).get()
         } catch {
             throw StoreError(error)
         }
+    }
+
+    /// A trap: a retry whose answer rests on a read that nothing proves.
+    private func answerByRead(
+        _ rotation: Rotation, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> RefreshTokenGrant.Verdict? {
+        let token = RefreshToken(
+            grant: rotation.grant, generation: rotation.generation + 1, keyID: rotation.keyID)
+        let states = try await Tokens.read(
+            [LivenessKey(.refresh(token))], pool: pool, authority: PrimaryGuard(),
+            deadline: deadline)
+        guard let state = states.first, state.grant?.generation == token.generation,
+            case .alive = Liveness.of(token, in: state)
+        else { return nil }
+        return .issue(token, at: state.readAt)
     }
 
     /// Ends a grant with all that hangs on it; `missing` where there is none.

@@ -160,6 +160,10 @@ struct Backend: Service {
                     try await cancelWhenGracefulShutdown { try await work() }
                 } catch is CancellationError {
                     // It was told to stop before it had joined.
+                } catch {
+                    // Its row may be there already, and nobody is to wait for it.
+                    await node.leave()
+                    throw error
                 }
                 await node.leave()
             }
