@@ -120,6 +120,9 @@ package final class LeaseGate: Authority {
         return now < until ? nil : now - until
     }
 
+    /// Whether somebody sees to it that those who wait are answered in time; else nobody may wait.
+    package var isWatched: Bool { state.withLock { $0.isWatched } }
+
     private static let without = StoreError.unavailable(
         "this node holds no lease: it has not heard the database for a moment")
 
