@@ -44,7 +44,7 @@ class Dev(Node):
         self.start()
         lines = (folder / ".doornail/env").read_text().splitlines()
         said = dict(shlex.split(line)[1].split("=", 1) for line in lines)
-        for value in (said[name] for name in said if "SECRET" in name or "PASSWORD" in name):
+        for value in (said[name] for name in said if name.endswith(("SECRET", "PASSWORD"))):
             SEEN.add(value)
         self.app = Client("demo-app", said["DEMO_APP_SECRET"])
         self.mail = Client("demo-mail", said["DEMO_MAIL_SECRET"])

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import threading
 from urllib.parse import urlsplit
 
@@ -208,7 +209,6 @@ if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = make_server("127.0.0.1", PORT, app, threaded=True)
     print(f"The app is running at {HERE}", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        server.server_close()
+    # An exception of Ctrl-C's could be raised where it is ignored.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    server.serve_forever()
