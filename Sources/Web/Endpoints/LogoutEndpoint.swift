@@ -36,6 +36,7 @@ struct LogoutEndpoint: Sendable {
             }
             return browser.page(NotLoggedInPage(browser.words))
         case .ended:
+            try await confirmEnd(browser, context)
             if let hint = try await hint(form, context),
                 hint.session == browser.sessionCookie?.session,
                 let target = try await target(form, hint: hint, context)
@@ -79,6 +80,7 @@ struct LogoutEndpoint: Sendable {
         guard login.verdict != .unknown, let session = browser.sessionCookie?.session else {
             return browser.redirect(to: browser.path(.logout, browser.languageParameter))
         }
+        try await confirmEnd(browser, context)
         return browser.redirect(
             to: try target?.location
                 ?? browser.loggedOut(session, services),
@@ -97,6 +99,23 @@ struct LogoutEndpoint: Sendable {
             to: try target?.location
                 ?? browser.loggedOut(user.session.id, services),
             cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+    }
+
+    /// Ends a login again that has ended before: whoever ended it may not have been told that it holds
+    /// everywhere, and here it is said.
+    private func confirmEnd(
+        _ browser: Browser, _ context: DoornailContext
+    ) async throws(StoreError) {
+        guard let session = browser.sessionCookie?.session else { return }
+        do {
+            _ = try await services.revoker.end(
+                .session(session),
+                because: Cause(reason: "logged out again", actor: "session:\(session)"),
+                by: context.deadline)
+        } catch .missing {
+            // A login whose row is gone was over long ago.
+            return
+        }
     }
 
     /// What an `id_token_hint` proves; expired ones serve, those of others are nothing, and so are
