@@ -70,8 +70,8 @@ def memory_megabytes(pid):
 
 
 def microseconds(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}[unit]
 
 
 def measure(pid, port, script, connections, seconds):
@@ -89,8 +89,8 @@ def measure(pid, port, script, connections, seconds):
     count = int(re.search(r"(\d+) requests in", out).group(1))
     return {
         "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-        "p50": microseconds(re.search(r"50%\s+(\S+)", out).group(1)),
-        "p99": microseconds(re.search(r"99%\s+(\S+)", out).group(1)),
+        "p50": microseconds(re.search(r"\n\s+50%\s+(\S+)", out).group(1)),
+        "p99": microseconds(re.search(r"\n\s+99%\s+(\S+)", out).group(1)),
         "cpu": used / count * 1e6,
     }
 
