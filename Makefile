@@ -36,9 +36,7 @@ test:
 	@scripts/install test
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
-	@# Tests of deadlines are not kept waiting by those that compute, nor leases by any of them.
-	for some in 'OAuthTests|StorageTests' 'PostgresTests|WebTests' ClusterTests; do \
-	    scripts/with-postgres $(SWIFT) test --skip-build $(DEBUG) --filter "$$some" || exit 1; done
+	scripts/test-swift $(DEBUG)
 	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/EndToEnd
 	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/Promise
 

@@ -229,14 +229,13 @@ extension Store {
             told: apps.first { $0.id == told }, readAt: first.primary.time)
     }
 
-    /// A grant of a person that is alive; nil for any other.
+    /// A grant of a person, dead or alive; nil for one of anybody else.
     package func app(
         _ id: Identifier, of user: Identifier,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> GrantRecord? {
         try await proven(Accounts.apps, user.uuid, nil, id.uuid, 0, deadline: deadline)
-            .compactMap { $0.row.grant.record(at: $0.primary.time) }
-            .first { $0.death == nil }
+            .compactMap { $0.row.grant.record(at: $0.primary.time) }.first
     }
 
     /// Ends every login of a person but one, with offline access, and gives the person another

@@ -14,22 +14,22 @@ LAYOUT = struct.Struct("=Qqqqqq")
 
 def build(folder):
     """Compiles the library; None where there is no C compiler."""
-    library = folder / "clock.so"
+    preload = folder / "clock.so"
     compiler = shutil.which("cc")
     if compiler is None:
         return None
     subprocess.run(
-        [compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl", "-lpthread"],
+        [compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", preload, SOURCE, "-ldl", "-lpthread"],
         check=True,
     )
-    return library
+    return preload
 
 
 class Clock:
     """One server's clock."""
 
-    def __init__(self, folder, name, library):
-        self.library = library
+    def __init__(self, folder, name, preload):
+        self.preload = preload
         self.path = folder / f"{name}.clock"
         self.path.write_bytes(bytes(LAYOUT.size))
         self.path.chmod(0o644)
@@ -41,9 +41,9 @@ class Clock:
     @property
     def environment(self):
         """What a process needs to have this clock."""
-        if self.library is None:
+        if self.preload is None:
             return {}
-        return {"LD_PRELOAD": str(self.library), "DOORNAIL_CLOCK": str(self.path)}
+        return {"LD_PRELOAD": str(self.preload), "DOORNAIL_CLOCK": str(self.path)}
 
     def step(self, seconds):
         """Sets the wall clock that many seconds off."""

@@ -26,7 +26,7 @@ class Node:
     def __init__(self, installation, name, host, port, network=None):
         self.installation, self.name = installation, name
         self.host, self.port, self.network = host, port, network
-        self.clock = Clock(installation.folder, name, installation.library)
+        self.clock = Clock(installation.folder, name, installation.preload)
         self.log = installation.folder / f"{name}.log"
         self.endpoint = Endpoint(host, port, AUTHORITY)
         self.process = None
@@ -93,8 +93,8 @@ class Installation:
 
     NETWORK_OPTIONS = ""
 
-    def __init__(self, folder, binary, library, environment):
-        self.folder, self.binary, self.library = folder, binary, library
+    def __init__(self, folder, binary, preload, environment):
+        self.folder, self.binary, self.preload = folder, binary, preload
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -212,8 +212,8 @@ class Standby(Installation):
     def make_database(self, name):
         host = self.network.host(name, 10 + int(name[-1]))
         made = Database(self.folder, name, host, 5432, name)
-        if self.library is not None:
-            made.clock = Clock(self.folder, name, self.library)
+        if self.preload is not None:
+            made.clock = Clock(self.folder, name, self.preload)
             made.environment |= made.clock.environment
         self.databases[name] = made
         return made

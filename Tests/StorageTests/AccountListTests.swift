@@ -41,7 +41,7 @@ import Testing
             #expect(after.deviceApps.isEmpty)
             #expect(after.apps.map(\.id) == [offlineThere])
             for grant in [bound, offline, boundThere] {
-                #expect(try await store.app(grant, of: user) == nil)
+                #expect(try await store.app(grant, of: user)?.death != nil)
                 let told = try await store.account(of: user, told: grant)
                 #expect(told.told?.id == grant)
                 #expect(told.told?.death != nil)

@@ -146,7 +146,8 @@ struct AccountEndpoint: Sendable {
         }
     }
 
-    /// Ends one login of the person, this one too.
+    /// Ends one login of the person, this one too. One that has ended is ended again: whoever ended
+    /// it may not have been told that it holds everywhere, and "not there any more" says that.
     private func endSession(
         _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
@@ -155,22 +156,24 @@ struct AccountEndpoint: Sendable {
         }
         let read = try await services.store.session(id, by: context.deadline)
         guard read.session?.user == user.user.id,
-            Liveness.deathOfSession(read.session, user: read.user, at: read.readAt) == nil,
             let endedAt = try await end(
-                .session(id), because: "logged out by the person", user, context)
+                .session(id), because: "logged out by the person", user, context),
+            Liveness.deathOfSession(read.session, user: read.user, at: read.readAt) == nil
         else { return try answer(.failed(.gone), user, browser) }
         return id == user.session.id
             ? try loggedOut(user, browser)
             : try answer(.session(id), endedAt: endedAt, user, browser)
     }
 
-    /// Ends the access of one app: what it was allowed to keep, or has through a login.
+    /// Ends the access of one app: what it was allowed to keep, or has through a login. As with a
+    /// login, one that has ended is ended again.
     private func endApp(
         _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
         guard let id = form["id"].flatMap({ Identifier($0) }),
-            try await services.store.app(id, of: user.user.id, by: context.deadline) != nil,
-            let endedAt = try await end(.grant(id), because: "ended by the person", user, context)
+            let app = try await services.store.app(id, of: user.user.id, by: context.deadline),
+            let endedAt = try await end(.grant(id), because: "ended by the person", user, context),
+            app.death == nil
         else { return try answer(.failed(.gone), user, browser) }
         return try answer(.app(id), endedAt: endedAt, user, browser)
     }
