@@ -20,15 +20,19 @@ package final class AnswerCache: Sendable {
         package let body: [UInt8]
         package let client: Identifier
         package let audience: [String]
+        /// The token, as it is presented.
+        let text: [UInt8]
         /// From this moment on it has to be read again; it is not the end where something is only idle.
         package let certainUntil: UnixTime
 
         package init(
-            body: [UInt8], client: Identifier, audience: [String], certainUntil: UnixTime
+            body: [UInt8], client: Identifier, audience: [String], text: [UInt8],
+            certainUntil: UnixTime
         ) {
             self.body = body
             self.client = client
             self.audience = audience
+            self.text = text
             self.certainUntil = certainUntil
         }
     }
@@ -59,7 +63,7 @@ package final class AnswerCache: Sendable {
         /// The tick up to which it was found good.
         var tick: Int64
 
-        var bytes: Int { AnswerCache.entryBytes + known.body.count }
+        var bytes: Int { AnswerCache.entryBytes + known.body.count + known.text.count }
     }
 
     /// Two generations: what is used moves to the younger one, and the older one is dropped whole when
@@ -129,8 +133,8 @@ package final class AnswerCache: Sendable {
     }
 
     private static let shardCount = 64
-    /// What an entry takes beside its body, in a table that is half full.
-    private static let entryBytes = 320
+    /// What an entry takes beside its body and text, in a table that is half full.
+    private static let entryBytes = 376
     private static let stampBytes = 120
 
     private let shards: [Shard]
@@ -142,7 +146,8 @@ package final class AnswerCache: Sendable {
     private let clients = Mutex<[String: (read: ClientRead, tick: Int64)]>([:])
     private let hits = Atomic<Int>(0)
     private let misses = Atomic<Int>(0)
-    private let isEnabled: Bool
+    /// Whether it remembers anything.
+    package let isEnabled: Bool
 
     /// - Parameter bytes: about how much it may take; 0: it remembers nothing.
     package init(bytes: Int64) {

@@ -9,19 +9,22 @@ package enum Introspection {
     package static func mayKnow(
         _ caller: Client, about live: LiveToken, _ token: Token
     ) -> Bool {
-        mayKnow(caller, client: live.client, audience: live.audience, token)
+        mayKnow(
+            caller, client: live.client, audience: live.audience,
+            isRefreshToken: token.isRefreshToken)
     }
 
     /// The same, by the client that the token was issued to and the audience that it is for.
     package static func mayKnow(
-        _ caller: Client, client: Identifier, audience: [String], _ token: Token
+        _ caller: Client, client: Identifier, audience: [String], isRefreshToken: Bool
     ) -> Bool {
         if client == caller.id { return true }
-        return switch (caller.introspects, token) {
-        case (.own, _), (.audience, .refresh): false
-        case (.audience, .access):
-            audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
-        case (.any, _): true
+        return switch caller.introspects {
+        case .own: false
+        case .audience:
+            !isRefreshToken
+                && audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
+        case .any: true
         }
     }
 

@@ -15,7 +15,7 @@ import Testing
     static func known(_ text: String = "answer", bytes: Int? = nil) -> AnswerCache.Known {
         AnswerCache.Known(
             body: bytes.map { [UInt8](repeating: 1, count: $0) } ?? Array(text.utf8),
-            client: id(2), audience: ["https://r"], certainUntil: UnixTime(seconds: 77))
+            client: id(2), audience: ["https://r"], text: [], certainUntil: UnixTime(seconds: 77))
     }
 
     static func entry(_ kind: LogEntry.Kind, _ subject: Identifier?) -> LogEntry {

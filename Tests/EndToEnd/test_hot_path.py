@@ -40,15 +40,26 @@ def request(body, *headers, line="POST /introspect HTTP/1.1", length=None):
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def answers(node, data, count=1):
-    """What comes back for some bytes: as many answers, without their dates."""
+def answers(node, *sent):
+    """What comes back on one connection for some bytes, or bytes and how many answers they get:
+    without the answers' dates, or ids that are the server's own; nothing after one that ends the
+    connection."""
     with Connection(node) as connection:
-        connection.send(data)
         whole = b""
-        for _ in range(count):
-            status, headers, body = connection.response()
-            assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", headers.pop("date"))
-            whole += repr((status, list(headers.items()), body)).encode()
+        for one in sent:
+            data, count = one if isinstance(one, tuple) else (one, 1)
+            connection.send(data)
+            for _ in range(count):
+                status, headers, body = connection.response()
+                date = headers.pop("date")
+                assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", date)
+                if headers["x-request-id"] != "the-same":
+                    assert re.fullmatch(r"[0-9a-f]{16}", headers.pop("x-request-id"))
+                whole += repr((status, list(headers.items()), body)).encode()
+                if headers.get("connection") == "close":
+                    return whole
+            if count == 0:
+                time.sleep(0.02)
         return whole
 
 
@@ -134,6 +145,31 @@ def test_the_same_for_a_login(fast, slow, doornail):
     assert told == [answers(slow, data)] * 3
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "", "&scope=photos:read", "&scope=photos%3Aread+photos%3Awrite", "&scope=", "&scope=other",
+        "&scope=openid", "&scope=%zz", "&scope=photos:read&scope=photos:read", "&resource=https://x",
+        "&client_secret=x", "&client_id=photos", "&scope=photos:read&client_id=photos", "&", "x",
+    ],
+)  # fmt: skip
+def test_own_tokens(fast, slow, client, more):
+    """Tokens of a client's own: the answers differ in the token alone, which is alive everywhere."""
+    basic = f"Authorization: {client.basic['Authorization']}"
+    data = request(
+        "grant_type=client_credentials" + more, FORM, basic, ID, line="POST /token HTTP/1.1"
+    )
+    token = rb"dn_at_[\w-]+"
+    told = answers(fast, *[data] * 4)
+    expected = answers(slow, *[data] * 4)
+    assert re.sub(token, b"", told) == re.sub(token, b"", expected)
+    issued = re.findall(token, told)
+    assert len(set(issued)) == len(issued) and len(issued) in (0, 4)
+    for text in issued:
+        for node in (fast, slow):
+            assert node.is_active(client, text.decode())
+
+
 def test_it_is_taken(fast, client, token):
     """The second answer costs no statement, and both are counted and logged alike."""
 
@@ -157,6 +193,9 @@ def test_it_is_taken(fast, client, token):
     # The lease goes on; nothing reads a token or a client.
     assert after.get("tokens_liveness") == statements.get("tokens_liveness")
     assert after.get("clients_find") == statements.get("clients_find")
+    for _ in range(3):
+        assert fast.token(client)
+    assert fast.statements().get("clients_find") == after.get("clients_find")
     lines = [json.loads(line) for line in fast.log_text().splitlines() if '"taken-' in line]
     assert len(lines) == 20
     for line in lines:
@@ -191,7 +230,37 @@ def test_pipelined(fast, slow, client, api, token):
     names = ["plain", "escaped", "plain", "nobody", "plain", "with a hint", "cut", "plain", "plain"]
     data = b"".join(every[name] for name in names)
     for _ in range(5):
-        assert answers(fast, data, len(names)) == answers(slow, data, len(names))
+        assert answers(fast, (data, len(names))) == answers(slow, (data, len(names)))
+
+
+def test_repeated(fast, slow, client, api, token):
+    """On a connection that repeats one header, until something else comes, and after it."""
+    every = cases(token, client, api)
+    plain, unnamed = every["plain"], request(f"token={fast.token(client)}", FORM, ID)
+    between = {name: [data] for name, data in every.items()} | {
+        "of the same length": [plain.replace(token.encode(), fast.token(client).encode())],
+        "a forged one of the same length": [plain[:-3] + b"AAA", plain[:-60] + b"A" * 60],
+        "without its caller": [unnamed],
+        "in two pieces": [(plain[:60], 0), plain[60:]],
+        "cut in the body": [(plain[:-5], 0), plain[-5:]],
+        "two at once": [(plain + plain, 2)],
+        "one and a half": [(plain + plain[:40], 1), plain[40:]],
+        "one and a header": [(plain + plain[: -len(token) - 6], 1), plain[-len(token) - 6 :]],
+        "an empty line first": [b"\r\n" + plain],
+        "an empty line apart": [(b"\r\n", 0), plain],
+        "lines that end in LF": [plain.replace(b"\r\n", b"\n")],
+        "one line that ends in LF": [plain.replace(b"\r\n", b"\n", 1)],
+        "chunks": [
+            request("", FORM, f"Authorization: {client.basic['Authorization']}", ID).replace(
+                b"Content-Length: 0", b"Transfer-Encoding: chunked"
+            )
+            + b"%x\r\ntoken=%b\r\n0\r\n\r\n" % (len(token) + 6, token.encode())
+        ],
+        "no HTTP": [b"\x16\x03\x01" + plain],
+    }
+    for name, sent in between.items():
+        whole = [plain, plain, plain, *sent, plain, plain, *sent, plain]
+        assert answers(fast, *whole) == answers(slow, *whole), name
 
 
 def test_in_pieces(fast, client, token):

@@ -38,17 +38,33 @@ package struct AuthenticatedClient: Sendable, Equatable {
         case (_, .none): throw failure("a public client sent a secret")
         case (.basic(let secret), .any), (.basic(let secret), .basic),
             (.body(let secret), .any), (.body(let secret), .post):
-            let presented = ClientSecret.hash(secret)
-            // Both are compared, so that the time does not tell which one matched.
-            var matched = false
-            for hash in client.secretHashes where constantTimeEqual(presented, hash) {
-                matched = true
+            guard client.hasSecret(hash: ClientSecret.hash(secret)) else {
+                throw failure("wrong secret", isWrongSecret: true)
             }
-            guard matched else { throw failure("wrong secret", isWrongSecret: true) }
         case (.basic, .post), (.body, .basic):
             throw failure("the client is registered for the method \(client.method.rawValue)")
         }
         guard !client.isDisabled else { throw failure("the client is disabled") }
         return AuthenticatedClient(client: client, readAt: readAt)
+    }
+
+    /// The same for a secret that came by HTTP Basic and was right once, by its hash; nil where it has
+    /// to be presented again.
+    package static func verify(
+        basicSecretHash hash: [UInt8], client: Client, readAt: UnixTime
+    ) -> AuthenticatedClient? {
+        guard !client.isDisabled, client.method == .basic || client.method == .any,
+            client.hasSecret(hash: hash)
+        else { return nil }
+        return AuthenticatedClient(client: client, readAt: readAt)
+    }
+}
+
+extension Client {
+    /// All are compared, so that the time does not tell which one matched.
+    fileprivate func hasSecret(hash: [UInt8]) -> Bool {
+        var hasMatched = false
+        for known in secretHashes where constantTimeEqual(hash, known) { hasMatched = true }
+        return hasMatched
     }
 }

@@ -36,6 +36,10 @@ package enum Token: Hashable, Sendable {
         }
     }
 
+    package var isRefreshToken: Bool {
+        if case .refresh = self { true } else { false }
+    }
+
     /// The grant that it hangs on, if any.
     package var grant: Identifier? {
         switch self {

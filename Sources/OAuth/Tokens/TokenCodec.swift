@@ -150,6 +150,17 @@ package struct TokenCodec: Sendable {
             prefix: Self.accessTokenPrefix, writer.bytes, for: .accessToken, keyID: token.keyID)
     }
 
+    /// The id that a text claims to have as an access token: the key id, flags and the id are its
+    /// first 24 characters. Nothing is proven by it.
+    package static func claimedID(ofAccessToken text: [UInt8]) -> Identifier? {
+        let begin = accessTokenPrefix.utf8.count
+        guard text.count > begin + 24, text.starts(with: accessTokenPrefix.utf8),
+            let bytes = Base64.decodeURL(text[begin..<(begin + 24)])
+        else { return nil }
+        var reader = PayloadReader(bytes[2...])
+        return reader.identifier()
+    }
+
     private static func accessToken(_ sealed: SealedPayload) -> AccessToken? {
         var reader = PayloadReader(sealed.bytes[...])
         guard let flags = reader.byte(),

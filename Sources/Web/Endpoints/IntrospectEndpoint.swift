@@ -22,7 +22,8 @@ struct IntrospectEndpoint: Sendable {
             let known = try await services.node.answer(
                 about: token, issuer: services.issuer.text, by: context.deadline),
             Introspection.mayKnow(
-                sent.client.client, client: known.client, audience: known.audience, token)
+                sent.client.client, client: known.client, audience: known.audience,
+                isRefreshToken: token.isRefreshToken)
         else { return inactive(context) }
         context.log.outcome = "active"
         return Answer.json(ByteBuffer(bytes: known.body))

@@ -24,12 +24,22 @@ struct TokenEndpoint: Sendable {
     }
 
     private func clientCredentials(_ sent: FormRequest) async throws -> Response {
-        let grant = try ClientCredentialsGrant(sent.form, client: sent.client)
+        Answer.json(
+            try clientCredentials(sent.form, sent.client, unretired: sent.unretiredKeyIDs))
+    }
+
+    /// The answer to a client that wants a token of its own; the hot path gives it too.
+    func clientCredentials(
+        _ form: Form, _ client: AuthenticatedClient, unretired: Set<UInt8>
+    ) throws -> String {
+        let grant = try ClientCredentialsGrant(form, client: client)
         let token = grant.token(
-            for: sent.client, id: newID(sent.client.readAt),
-            keyID: try services.node.signingKeyID(unretired: sent.unretiredKeyIDs),
+            for: client, id: newID(client.readAt),
+            keyID: try services.node.signingKeyID(unretired: unretired),
             lifetimeSeconds: services.lifetimes.accessTokenSeconds)
-        return try await answer(token, scope: grant.scope, refreshToken: nil, login: nil)
+        var (json, _) = try begun(token, refreshToken: nil)
+        if !grant.scope.isEmpty { json.set("scope", grant.scope.description) }
+        return json.encoded
     }
 
     // MARK: Codes
@@ -228,6 +238,18 @@ struct TokenEndpoint: Sendable {
     private func answer(
         _ token: AccessToken, scope: Scope, refreshToken: RefreshToken?, login: Login?
     ) async throws -> Response {
+        var (json, sealed) = try begun(token, refreshToken: refreshToken)
+        if scope.contains("openid"), let login {
+            json.set("id_token", try await idToken(login, with: token, sealed).value)
+        }
+        if !scope.isEmpty { json.set("scope", scope.description) }
+        return Answer.json(json.encoded)
+    }
+
+    /// What the answer begins with, and the access token's text.
+    private func begun(
+        _ token: AccessToken, refreshToken: RefreshToken?
+    ) throws -> (JSONObject, Redacted<String>) {
         let codec = try services.node.codec()
         var json = JSONObject()
         guard let sealed = codec.seal(token) else {
@@ -242,11 +264,7 @@ struct TokenEndpoint: Sendable {
             }
             json.set("refresh_token", sealed.value)
         }
-        if scope.contains("openid"), let login {
-            json.set("id_token", try await idToken(login, with: token, sealed).value)
-        }
-        if !scope.isEmpty { json.set("scope", scope.description) }
-        return Answer.json(json.encoded)
+        return (json, sealed)
     }
 
     /// That an ID token can be signed, before anything is consumed for it.

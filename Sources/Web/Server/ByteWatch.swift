@@ -5,7 +5,8 @@ import NIOCore
 /// It stands before the parser, which says nothing until a header is complete: a peer that sends
 /// one byte a second would never be noticed behind it.
 ///
-/// Answers that are bytes already leave through it too, past the encoder.
+/// Answers that are bytes already leave through it too, past the encoder; and a request whose header
+/// is known is answered from here, past the parser.
 final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -31,10 +32,11 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let count = unwrapInboundIn(data).readableBytes
+        let bytes = unwrapInboundIn(data)
+        if connection.answered(unparsed: bytes) { return }
         connection.readBegan()
         context.fireChannelRead(data)
-        connection.readEnded(count)
+        connection.readEnded(bytes)
     }
 }
 

@@ -31,7 +31,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var collected: ByteBuffer?
     private var answerForm: ConnectionState.AnswerForm?
     private let hotPath: HotPath?
-    private var date = HTTPDate()
+    private var fields = AnswerFields()
+    private var repetition = Repetition()
     /// Where answers that are bytes already go.
     var bytes: ByteWatch?
 
@@ -67,12 +68,29 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Inbound
 
+    /// Answers bytes that are one whole request, whose header is, byte by byte, the one that was parsed
+    /// and answered at once before; false: they have to be parsed.
+    func answered(unparsed read: ByteBuffer) -> Bool {
+        guard let hotPath, let bytes, let context, state.isIdle,
+            let (header, body) = repetition.request(in: read), context.channel.isWritable,
+            let answer = hotPath.answer(
+                header, body, fields: &fields, logger: logger,
+                peer: { context.remoteAddress?.ipAddress })
+        else { return false }
+        bytes.write(answer)
+        state.answeredUnparsed(now: .now())
+        schedule()
+        return true
+    }
+
     func readBegan() {
+        repetition.readBegan()
         state.readBegan()
     }
 
-    func readEnded(_ count: Int) {
-        perform(state.readEnded(count, now: .now()))
+    func readEnded(_ read: ByteBuffer) {
+        if hotPath != nil { repetition.readEnded(read) }
+        perform(state.readEnded(read.readableBytes, now: .now()))
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -80,7 +98,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(let head):
             self.head = head
             collected = nil
-            perform(state.header(RequestFraming.of(head), now: .now()))
+            let framing = RequestFraming.of(head)
+            if case .success(let framing) = framing { repetition.parsed(framing) }
+            perform(state.header(framing, now: .now()))
         case .body(var part):
             let action = state.body(part.readableBytes, now: .now())
             if !state.isDiscarding {
@@ -131,12 +151,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard let head = head.take() else { return }
         // A peer that does not read its answers is for the application to hold up.
         if let hotPath, let bytes, state.mayAnswerAtOnce, context.channel.isWritable,
-            let answer = hotPath.answer(
-                head, collected, date: &date, logger: logger,
+            let (answer, header) = hotPath.answer(
+                head, collected, fields: &fields, logger: logger,
                 peer: { context.remoteAddress?.ipAddress }),
             state.answerBegan() != nil
         {
             collected = nil
+            repetition.answered(header)
             bytes.write(answer)
             perform(state.answerEnded(now: .now()))
             return

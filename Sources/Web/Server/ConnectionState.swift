@@ -60,6 +60,18 @@ struct ConnectionState {
             && !isDiscarding
     }
 
+    /// Whether no request is on its way, on a connection that goes on: one that is complete may be
+    /// answered unparsed.
+    var isIdle: Bool {
+        exchanges.isEmpty && reading == .nothing && waitingRejection == nil && !isQuiescing
+            && !inputClosed && !isFinishing
+    }
+
+    /// A request was answered without having been read as one.
+    mutating func answeredUnparsed(now: NIODeadline) {
+        deadline = now + limits.idle
+    }
+
     // MARK: Reading
 
     /// Bytes are about to be parsed.

@@ -6,78 +6,157 @@ import OAuth
 import Storage
 import Synchronization
 
-/// Answers introspections on the event loop, where nothing has to be waited for: the caller is one that
-/// authenticated before, and is remembered with its token under a valid lease, and the request has the
-/// shape that clients give it. Everything else is passed on untouched to the endpoint
-/// (`IntrospectEndpoint`), so that there is one place that says no.
+/// Answers on the event loop where nothing has to be waited for: the caller is one that authenticated
+/// before and is remembered under a valid lease; it asks about a token that is remembered alive, or for
+/// a token of its own; and the request has the shape that clients give it. Everything else is passed on
+/// untouched to the endpoints, so that there is one place that says no.
 ///
 /// What is written is, byte by byte, what the endpoint would write; tests compare them.
 package final class HotPath: Sendable {
     private let node: Node
-    private let path: String
-    private let recorder: AccessRecorder
+    private let tokens: TokenEndpoint
     private let proxies: TrustedProxies
-    private let answered: AccessRecorder.Pair
+    private let recorder: AccessRecorder
+    private let introspection: Route
+    private let issuing: Route
     /// Which secret a header that was right once had, by the header's digest: so that it need not be
     /// taken apart again. The client is looked up anew, and the secret compared, each time.
     private let callers = Mutex<[[UInt8]: Caller]>([:])
 
-    private struct Caller: Sendable {
+    /// What is answered here, and how it is counted and logged.
+    private struct Route: Sendable {
+        let path: String
+        let outcome: String
+        /// What follows the length: the fields of this route alone, and the last one's name.
+        let fields: StaticString
+        let answered: AccessRecorder.Pair
+
+        init(
+            path: String, outcome: String, fields: StaticString, _ recorder: AccessRecorder
+        ) {
+            self.path = path
+            self.outcome = outcome
+            self.fields = fields
+            answered = recorder.pair(endpoint: path, method: "POST", status: 200, outcome: outcome)
+        }
+    }
+
+    fileprivate struct Caller: Sendable {
         let clientID: String
         let secretHash: [UInt8]
     }
 
     package init(_ services: Services, recorder: AccessRecorder) {
         node = services.node
-        path = Route.introspect.path(for: services.issuer.path)
+        tokens = TokenEndpoint(services)
         proxies = services.proxies
         self.recorder = recorder
-        answered = recorder.pair(endpoint: path, method: "POST", status: 200, outcome: "active")
+        let base = services.issuer.path
+        introspection = Route(
+            path: Web.Route.introspect.path(for: base), outcome: "active",
+            fields: "\r\nX-Request-ID: ", recorder)
+        // Pages of any origin may ask for tokens (`MethodMiddleware`).
+        issuing = Route(
+            path: Web.Route.token.path(for: base), outcome: "ok",
+            fields: "\r\nAccess-Control-Allow-Origin: *\r\nX-Request-ID: ", recorder)
     }
 
-    /// The whole answer; nil where the endpoint has to see to it.
+    /// What the header of a request said that was answered here. The same bytes say the same again, so
+    /// that they need not be parsed; who the caller is now is looked up each time.
+    struct Header: Sendable {
+        fileprivate let isIntrospection: Bool
+        fileprivate let head: HTTPRequestHead
+        fileprivate let request: Request
+        fileprivate let caller: Caller
+    }
+
+    /// The whole answer, and what the header said; nil where the endpoint has to see to it.
     /// - Parameter peer: the address at the other end of the socket; it is asked for only if it is logged.
     func answer(
-        _ head: HTTPRequestHead, _ body: ByteBuffer?, date: inout HTTPDate, logger: Logger,
+        _ head: HTTPRequestHead, _ body: ByteBuffer?, fields: inout AnswerFields, logger: Logger,
+        peer: () -> String?
+    ) -> (ByteBuffer, Header)? {
+        let isIntrospection = head.uri == introspection.path
+        guard head.method == .POST, isIntrospection || head.uri == issuing.path,
+            head.version == .http1_1, let body, let request = Request(head.headers),
+            let caller = caller(request.authorization)
+        else { return nil }
+        let header = Header(
+            isIntrospection: isIntrospection, head: head, request: request, caller: caller)
+        return answer(header, body, fields: &fields, logger: logger, peer: peer)
+            .map { ($0, header) }
+    }
+
+    /// The same, for a header that is known.
+    func answer(
+        _ header: Header, _ body: ByteBuffer, fields: inout AnswerFields, logger: Logger,
         peer: () -> String?
     ) -> ByteBuffer? {
-        guard head.method == .POST, head.uri == path, head.version == .http1_1,
-            let body, let request = Request(head.headers), let token = Self.token(in: body)
-        else { return nil }
         let arrivedAt = ContinuousClock.now
         // The lease first: what is remembered is looked at under it.
         guard let time = node.gate.held(at: arrivedAt)?.time(at: arrivedAt),
-            let client = caller(request.authorization),
-            let (opened, known) = node.remembered(token, at: time),
-            Introspection.mayKnow(
-                client, client: known.client, audience: known.audience, opened)
+            let (client, unretired) = client(header.caller, at: time),
+            let content = header.isIntrospection
+                ? introspect(body, client.client, at: time) : token(body, client, unretired)
         else { return nil }
-
-        let requestID = RequestID.of(request.requestID)
-        var answer = ByteBuffer()
-        answer.reserveCapacity(known.body.count + 320)
-        answer.writeStaticString(Self.beginning)
-        answer.writeString(String(known.body.count))
-        answer.writeStaticString("\r\nX-Request-ID: ")
-        answer.writeString(requestID)
-        answer.writeStaticString("\r\nDate: ")
-        answer.writeString(date.text)
-        answer.writeStaticString("\r\n\r\n")
-        answer.writeBytes(known.body)
-        recorder.answered(answered, after: arrivedAt.duration(to: .now), logger: logger) {
+        let requestID = fields.requestID(header.request.requestID)
+        let route = header.isIntrospection ? introspection : issuing
+        recorder.answered(route.answered, after: arrivedAt.duration(to: .now), logger: logger) {
+            let headers = header.head.headers
             let address = peer().map { address in
                 proxies.clientAddress(
-                    peer: address, forwarded: head.headers["Forwarded"],
-                    xForwardedFor: head.headers["X-Forwarded-For"]
+                    peer: address, forwarded: headers["Forwarded"],
+                    xForwardedFor: headers["X-Forwarded-For"]
                 ).description
             }
             return AccessRecord(
-                method: "POST", path: path, endpoint: path, status: 200,
+                method: "POST", path: route.path, endpoint: route.path, status: 200,
                 duration: arrivedAt.duration(to: .now), address: address ?? "unknown",
-                requestID: requestID, clientID: client.clientID, outcome: "active",
-                bytes: known.body.count,
-                traceID: request.traceParent.flatMap(TraceParent.traceID))
+                requestID: requestID, clientID: client.client.clientID, outcome: route.outcome,
+                bytes: content.count,
+                traceID: header.request.traceParent.flatMap(TraceParent.traceID))
         }
+        return Self.answer(route, content, requestID: requestID, date: fields.date)
+    }
+
+    private func introspect(_ body: ByteBuffer, _ client: Client, at time: UnixTime) -> [UInt8]? {
+        guard let text = Self.token(in: body), let known = node.remembered(text, at: time),
+            Introspection.mayKnow(
+                client, client: known.client, audience: known.audience, isRefreshToken: false)
+        else { return nil }
+        return known.body
+    }
+
+    /// A token of a client's own; nil for every other grant, and for what is refused.
+    private func token(
+        _ body: ByteBuffer, _ client: AuthenticatedClient, _ unretired: Set<UInt8>
+    ) -> [UInt8]? {
+        let view = body.readableBytesView
+        let rest = view.dropFirst(Self.ownToken.count)
+        // The scope alone may follow, and no credentials.
+        guard view.starts(with: Self.ownToken),
+            rest.isEmpty
+                || rest.starts(with: Self.scope)
+                    && !rest.dropFirst().contains(UInt8(ascii: "&")),
+            let form = try? Form(parsing: view),
+            let text = try? tokens.clientCredentials(form, client, unretired: unretired)
+        else { return nil }
+        return Array(text.utf8)
+    }
+
+    private static func answer(
+        _ route: Route, _ content: [UInt8], requestID: String, date: String
+    ) -> ByteBuffer {
+        var answer = ByteBuffer()
+        answer.reserveCapacity(content.count + 320)
+        answer.writeStaticString(Self.beginning)
+        answer.writeString(String(content.count))
+        answer.writeStaticString(route.fields)
+        answer.writeString(requestID)
+        answer.writeStaticString("\r\nDate: ")
+        answer.writeString(date)
+        answer.writeStaticString("\r\n\r\n")
+        answer.writeBytes(content)
         return answer
     }
 
@@ -90,7 +169,7 @@ package final class HotPath: Sendable {
         """
 
     /// What matters of a request's headers; nil where anything is unusual.
-    private struct Request {
+    fileprivate struct Request: Sendable {
         let authorization: String
         var requestID: String?
         var traceParent: String?
@@ -120,65 +199,72 @@ package final class HotPath: Sendable {
         }
     }
 
-    /// The token of a form `token=…`, with or without a hint; nil for every other form.
-    private static func token(in body: ByteBuffer) -> String? {
-        let view = body.readableBytesView
-        guard view.starts(with: "token=dn_at_".utf8) else { return nil }
-        let value = view.dropFirst(6)
-        let end = value.firstIndex { !isPlain($0) } ?? value.endIndex
-        guard
-            end == value.endIndex
-                || value[end...].elementsEqual("&token_type_hint=access_token".utf8)
+    /// The token of a form `token=…`, with or without a hint; nil for every other form. It may be no
+    /// token at all: only one that is equal to what is remembered is answered.
+    private static func token(in body: ByteBuffer) -> [UInt8]? {
+        guard var text = body.getBytes(at: body.readerIndex, length: body.readableBytes),
+            text.starts(with: parameter)
         else { return nil }
-        return String(decoding: value[..<end], as: UTF8.self)
-    }
-
-    /// Characters of a token, which forms leave as they are.
-    private static func isPlain(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"):
-            true
-        default: false
+        if let end = text.firstIndex(of: UInt8(ascii: "&")) {
+            guard text[end...].elementsEqual(hint) else { return nil }
+            text.removeSubrange(end...)
         }
+        text.removeSubrange(..<parameter.count)
+        return text
     }
 
-    /// The client that a header proves, as it is remembered now.
-    private func caller(_ authorization: String) -> Client? {
+    private static let parameter = Array("token=".utf8)
+    private static let hint = Array("&token_type_hint=access_token".utf8)
+    private static let ownToken = Array("grant_type=client_credentials".utf8)
+    private static let scope = Array("&scope=".utf8)
+
+    /// Who a header proves to be, if its client is remembered.
+    private func caller(_ authorization: String) -> Caller? {
         let key = ClientSecret.hash(Redacted(authorization))
-        if let caller = callers.withLock({ $0[key] }) {
-            guard let client = node.cache.client(caller.clientID)?.client, !client.isDisabled,
-                client.method == .basic || client.method == .any,
-                client.secretHashes.contains(where: { constantTimeEqual($0, caller.secretHash) })
-            else {
-                callers.withLock { $0[key] = nil }
-                return nil
-            }
-            return client
-        }
+        if let caller = callers.withLock({ $0[key] }) { return caller }
         guard
             let presented = try? PresentedCredentials(
                 authorization: [authorization], form: Form(parsing: "".utf8)),
             case .basic(let secret) = presented.presented,
             let read = node.cache.client(presented.clientID),
-            let verified = try? AuthenticatedClient.verify(
-                presented, client: read.client, readAt: read.readAt)
+            (try? AuthenticatedClient.verify(
+                presented, client: read.client, readAt: read.readAt)) != nil
         else { return nil }
+        let caller = Caller(clientID: presented.clientID, secretHash: ClientSecret.hash(secret))
         callers.withLock { callers in
             if callers.count >= Limits.cachedClients { callers = [:] }
-            callers[key] = Caller(
-                clientID: presented.clientID, secretHash: ClientSecret.hash(secret))
+            callers[key] = caller
         }
-        return verified.client
+        return caller
+    }
+
+    /// The client of a caller, as it is remembered now, and the key ids that were not retired when it
+    /// was read; nil where the secret is its no more.
+    private func client(
+        _ caller: Caller, at time: UnixTime
+    ) -> (AuthenticatedClient, unretired: Set<UInt8>)? {
+        guard let read = node.cache.client(caller.clientID), let client = read.client,
+            let authenticated = AuthenticatedClient.verify(
+                basicSecretHash: caller.secretHash, client: client, readAt: time)
+        else { return nil }
+        return (authenticated, read.unretiredKeyIDs)
     }
 }
 
-/// The present second as a `Date` field (RFC 9110 §5.6.7), made once a second.
-struct HTTPDate {
+/// What the answers of one connection begin with, beside what is the same for all.
+struct AnswerFields {
     private var second: Int64 = 0
     private var made = ""
+    private var requestIDs = RequestID.Sequence()
 
-    var text: String {
+    /// The caller's own request ID if it may be used, else a new one.
+    mutating func requestID(_ proposed: String?) -> String {
+        if let proposed, RequestID.isAcceptable(proposed) { return proposed }
+        return requestIDs.next()
+    }
+
+    /// The present second as a `Date` field (RFC 9110 §5.6.7), made once a second.
+    var date: String {
         mutating get {
             let now = UTCTime.now()
             if now.milliseconds / 1000 != second || made.isEmpty {

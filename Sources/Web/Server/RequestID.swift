@@ -13,6 +13,19 @@ package enum RequestID {
         return hex(UInt64.random(in: .min ... .max))
     }
 
+    /// As many as are wanted, from one draw of random bits: numbers that differ, by SplitMix64.
+    struct Sequence {
+        private var state = UInt64.random(in: .min ... .max)
+
+        mutating func next() -> String {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var mixed = state
+            mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+            return RequestID.hex(mixed ^ mixed >> 31)
+        }
+    }
+
     /// 1 to 128 characters of `[A-Za-z0-9._-]`.
     package static func isAcceptable(_ text: String) -> Bool {
         (1...128).contains(text.utf8.count)
@@ -28,7 +41,10 @@ package enum RequestID {
     }
 
     private static func hex(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+        let digits = (0..<16).map { index in
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * index)) & 15
+            return digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+        }
+        return String(decoding: digits, as: UTF8.self)
     }
 }
