@@ -37,10 +37,7 @@ extension Node {
         {
             text = Array(sealed.value.utf8)
         }
-        let known = AnswerCache.Known(
-            body: Array(Introspection.active(token, live, issuer: issuer).utf8),
-            client: live.client, audience: live.audience, text: text,
-            certainUntil: live.certainUntil)
+        let known = Self.known(token, live, text: text, issuer: issuer)
         // A refresh token dies when it is used, which is no end and in no log.
         if case .access(let access) = token {
             cache.remember(known, about: access.id, hangingOn: .init(live, state), since: tick)
@@ -50,6 +47,15 @@ extension Node {
 }
 
 extension Node {
+    static func known(
+        _ token: Token, _ live: LiveToken, text: [UInt8] = [], issuer: String
+    ) -> AnswerCache.Known {
+        AnswerCache.Known(
+            body: Introspection.active(token, live, issuer: issuer),
+            client: live.client, audience: live.audience, text: text,
+            certainUntil: live.certainUntil)
+    }
+
     /// What is remembered of a live access token, for whoever has looked at the lease already; nil
     /// where it is not certain. The tag is not computed again: the text is one whose tag was right.
     package func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {

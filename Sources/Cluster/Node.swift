@@ -54,6 +54,8 @@ package final class Node: Sendable {
     package let gate: LeaseGate
     /// What it remembers.
     package let cache: AnswerCache
+    /// What the event loops ask the database.
+    package let questions = Questions()
 
     let store: Store
     private let secrets: [ServerSecret]
@@ -123,7 +125,8 @@ package final class Node: Sendable {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await self.keyring.run() }
                     group.addTask { await self.keep() }
-                    // The other ends only when it is cancelled.
+                    group.addTask { await self.questions.run { await self.read($0) } }
+                    // The others end only when they are cancelled.
                     await group.next()
                     group.cancelAll()
                 }

@@ -40,7 +40,7 @@ package enum Introspection {
     /// The answer about a token that is alive (RFC 7662 §2.2).
     package static func active(
         _ token: Token, _ live: LiveToken, issuer: String
-    ) -> String {
+    ) -> [UInt8] {
         var json = JSONObject()
         json.set("active", true)
         switch token {
@@ -66,6 +66,6 @@ package enum Introspection {
             json.set("nbf", live.issuedAt.seconds)
             json.set("jti", access.id.description)
         }
-        return json.encoded
+        return json.bytes
     }
 }

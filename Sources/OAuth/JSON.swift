@@ -1,59 +1,66 @@
 /// A JSON text under construction: the few shapes that answers have, without Foundation.
 package struct JSONObject: Sendable {
-    private var text = "{"
+    private var open: [UInt8] = [UInt8(ascii: "{")]
 
-    package init() {}
+    package init() {
+        open.reserveCapacity(512)
+    }
 
     package mutating func set(_ name: String, _ value: String) {
         key(name)
-        JSONObject.appendQuoted(value, to: &text)
+        append(quoted: value)
     }
 
     package mutating func set(_ name: String, _ value: Int64) {
         key(name)
-        text += String(value)
+        append(String(value))
     }
 
     package mutating func set(_ name: String, _ value: Bool) {
         key(name)
-        text += value ? "true" : "false"
+        append(value ? "true" : "false")
     }
 
     package mutating func set(_ name: String, _ values: [String]) {
         key(name)
-        text += "["
+        append("[")
         for (index, value) in values.enumerated() {
-            if index > 0 { text += "," }
-            JSONObject.appendQuoted(value, to: &text)
+            if index > 0 { append(",") }
+            append(quoted: value)
         }
-        text += "]"
+        append("]")
     }
 
     /// The finished text.
-    package var encoded: String { text + "}" }
+    package var encoded: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The finished text as UTF-8.
+    package var bytes: [UInt8] { open + [UInt8(ascii: "}")] }
 
     private mutating func key(_ name: String) {
-        if text.utf8.count > 1 { text += "," }
-        JSONObject.appendQuoted(name, to: &text)
-        text += ":"
+        if open.count > 1 { append(",") }
+        append(quoted: name)
+        append(":")
+    }
+
+    private mutating func append(_ text: String) {
+        open.append(contentsOf: text.utf8)
     }
 
     /// Appends a string in quotes, with the escapes that RFC 8259 §7 requires.
-    private static func appendQuoted(_ value: String, to text: inout String) {
-        text += "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
+    private mutating func append(quoted value: String) {
+        append("\"")
+        for byte in value.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""): append("\\\"")
+            case UInt8(ascii: "\\"): append("\\\\")
+            case UInt8(ascii: "\n"): append("\\n")
+            case UInt8(ascii: "\r"): append("\\r")
+            case UInt8(ascii: "\t"): append("\\t")
+            case ..<0x20: append((byte < 16 ? "\\u000" : "\\u00") + String(byte, radix: 16))
+            default: open.append(byte)
             }
         }
-        text += "\""
+        append("\"")
     }
 }

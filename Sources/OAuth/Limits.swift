@@ -32,6 +32,12 @@ package enum Limits {
     package static let leaseWaiters = 4096
     /// What a request that waited for a lease has left, at least, to ask the database.
     package static let leaseReserve: Duration = .milliseconds(300)
+    /// Questions of the event loops that wait for the database; more go the long way.
+    package static let waitingQuestions = 4096
+    /// Questions in one read.
+    package static let questionsAtOnce = 256
+    /// How long they wait before they go the long way, which has `storeDeadline` then.
+    package static let questionsDeadline: Duration = .milliseconds(400)
     /// Clients that a node remembers.
     package static let cachedClients = 10_000
     /// A user's name, in bytes.

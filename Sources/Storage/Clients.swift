@@ -102,6 +102,18 @@ enum Clients {
 }
 
 extension Store {
+    /// Reads clients by their ids, in order, in one statement with proof of who answered.
+    package func clients(
+        _ clientIDs: [String], by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> [ClientRead] {
+        do {
+            return try await Clients.read(
+                clientIDs, pool: pool, authority: authority, deadline: deadline)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
     /// Reads a client by its id. A text that cannot be a client id costs a query all the same:
     /// the answer needs the database's time, and its proof.
     package func client(

@@ -90,6 +90,18 @@ enum Tokens {
 }
 
 extension Store {
+    /// Reads what tokens hang on, in order, in one statement with proof of who answered.
+    package func liveness(
+        of tokens: [Token], by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> [Liveness.State] {
+        do {
+            return try await Tokens.read(
+                tokens.map(LivenessKey.init), pool: pool, authority: authority, deadline: deadline)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
     /// Reads what a token hangs on, with proof of who answered.
     package func liveness(
         of token: Token, by deadline: ContinuousClock.Instant = Store.deadline

@@ -54,7 +54,7 @@ import Testing
         #expect(Introspection.inactive == #"{"active":false}"#)
         let token = Fixture.token(audience: ["https://a"])
         #expect(
-            Introspection.active(
+            text(
                 .access(token), try Fixture.live(token), issuer: "https://i")
                 == #"{"active":true,"token_type":"Bearer","token_use":"access_token","#
                 + #""client_id":"client-1","sub":"client-1","scope":"a","iss":"https://i","#
@@ -62,14 +62,18 @@ import Testing
                 + #""jti":"00000000-0000-004d-ffff-ffffffffffb2"}"#)
         let plain = Fixture.token(scope: [], audience: ["a:b", "c:d"])
         #expect(
-            Introspection.active(.access(plain), try Fixture.live(plain), issuer: "i")
+            text(.access(plain), try Fixture.live(plain), issuer: "i")
                 .contains(#""iss":"i","aud":["a:b","c:d"],"#))
+    }
+
+    private func text(_ token: Token, _ live: LiveToken, issuer: String) -> String {
+        String(decoding: Introspection.active(token, live, issuer: issuer), as: UTF8.self)
     }
 
     @Test func answersAboutSomebodysTokens() throws {
         let token = Fixture.grantToken(audience: ["https://r"])
         #expect(
-            Introspection.active(.access(token), try Fixture.live(token), issuer: "i")
+            text(.access(token), try Fixture.live(token), issuer: "i")
                 == #"{"active":true,"token_type":"Bearer","token_use":"access_token","#
                 + #""client_id":"client-1","sub":"00000000-0000-0014-ffff-ffffffffffeb","#
                 + #""username":"ada","scope":"a b","iss":"i","aud":"https://r","exp":2000,"#
@@ -80,7 +84,7 @@ import Testing
         }
         // No token type: it opens nothing at a resource server.
         #expect(
-            Introspection.active(.refresh(refresh), live, issuer: "i")
+            text(.refresh(refresh), live, issuer: "i")
                 == #"{"active":true,"token_use":"refresh_token","client_id":"client-1","#
                 + #""sub":"00000000-0000-0014-ffff-ffffffffffeb","username":"ada","scope":"a b","#
                 + #""iss":"i","aud":["https://r","https://s"],"exp":3000,"iat":1100}"#)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -147,8 +148,18 @@ class Database:
         )
 
     async def sql(self, statement, *values, database="doornail"):
-        """Runs a statement; its rows."""
-        async with await self.connect(database) as connection:
+        """Runs a statement; its rows. While others take all connections, it waits for one: who
+        knocks takes a place for a moment, too, also one that is kept for us."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                connection = await self.connect(database)
+                break
+            except psycopg.OperationalError as error:
+                if "too many clients" not in str(error) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.01)
+        async with connection:
             cursor = await connection.execute(statement, values or None)
             return await cursor.fetchall() if cursor.description else []
 

@@ -33,6 +33,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let hotPath: HotPath?
     private var fields = AnswerFields()
     private var repetition = Repetition()
+    /// Whether the database is asked for the oldest request.
+    private var isAsking = false
+    /// What came behind it in the same read.
+    private var held = CircularBuffer<(HTTPRequestHead, ByteBuffer?)>()
+    private var hasApplication = false
+    /// Whether there is something to read that has to wait.
+    private var isReadHeld = false
     /// Where answers that are bytes already go.
     var bytes: ByteWatch?
 
@@ -68,17 +75,20 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Inbound
 
-    /// Answers bytes that are one whole request, whose header is, byte by byte, the one that was parsed
-    /// and answered at once before; false: they have to be parsed.
+    /// Answers bytes that are one whole request, whose header is, byte by byte, one that was parsed and
+    /// understood before; false: they have to be parsed.
     func answered(unparsed read: ByteBuffer) -> Bool {
-        guard let hotPath, let bytes, let context, state.isIdle,
-            let (header, body) = repetition.request(in: read), context.channel.isWritable,
-            let answer = hotPath.answer(
-                header, body, fields: &fields, logger: logger,
-                peer: { context.remoteAddress?.ipAddress })
+        guard let hotPath, let context, state.isIdle,
+            let (header, body) = repetition.request(in: read), context.channel.isWritable
         else { return false }
-        bytes.write(answer)
-        state.answeredUnparsed(now: .now())
+        if let content = hotPath.content(header, body) {
+            write(content, to: header, context)
+            state.answeredUnparsed(now: .now())
+        } else if ask(header, body, context) {
+            state.arrivedUnparsed(now: .now())
+        } else {
+            return false
+        }
         schedule()
         return true
     }
@@ -147,21 +157,100 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         }
     }
 
-    private func deliver(_ context: ChannelHandlerContext) {
-        guard let head = head.take() else { return }
-        // A peer that does not read its answers is for the application to hold up.
-        if let hotPath, let bytes, state.mayAnswerAtOnce, context.channel.isWritable,
-            let (answer, header) = hotPath.answer(
-                head, collected, fields: &fields, logger: logger,
-                peer: { context.remoteAddress?.ipAddress }),
-            state.answerBegan() != nil
-        {
-            collected = nil
-            repetition.answered(header)
-            bytes.write(answer)
-            perform(state.answerEnded(now: .now()))
+    // MARK: The hot path
+
+    private func write(
+        _ content: HotPath.Content, to header: HotPath.Header, _ context: ChannelHandlerContext
+    ) {
+        guard let hotPath else { return }
+        bytes?.write(
+            hotPath.answer(
+                content, to: header, fields: &fields, logger: logger,
+                peer: { context.remoteAddress?.ipAddress }))
+    }
+
+    /// Lets the database be asked; until it has answered, nothing more is read or delivered.
+    private func ask(
+        _ header: HotPath.Header, _ body: ByteBuffer, _ context: ChannelHandlerContext
+    ) -> Bool {
+        guard let hotPath else { return false }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let loop = context.eventLoop
+        isAsking = hotPath.ask(header, body) { content in
+            loop.execute { handler.value.answered(content, header, body) }
+        }
+        return isAsking
+    }
+
+    private func answered(
+        _ content: HotPath.Content?, _ header: HotPath.Header, _ body: ByteBuffer
+    ) {
+        isAsking = false
+        guard let context else {
+            held.removeAll()
             return
         }
+        if let content, state.goesOn, state.answerBegan() != nil {
+            write(content, to: header, context)
+            perform(state.answerEnded(now: .now()))
+        } else {
+            handOver(header.head, body, context)
+        }
+        while !isAsking, !held.isEmpty {
+            let (head, body) = held.removeFirst()
+            deliver(head, body, context)
+        }
+        // The application takes what it was given at the end of a read, which was long ago.
+        context.fireChannelReadComplete()
+        readOn()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isAsking || !hasApplication { isReadHeld = true } else { context.read() }
+    }
+
+    /// From now on there is somebody to deliver requests to.
+    func applicationIsThere() {
+        hasApplication = true
+        readOn()
+    }
+
+    private func readOn() {
+        guard isReadHeld, !isAsking, let context else { return }
+        isReadHeld = false
+        context.read()
+    }
+
+    // MARK: Delivering
+
+    private func deliver(
+        _ head: HTTPRequestHead, _ body: ByteBuffer?, _ context: ChannelHandlerContext
+    ) {
+        if isAsking {
+            held.append((head, body))
+            return
+        }
+        // A peer that does not read its answers is for the application to hold up.
+        if let hotPath, let body, state.mayAnswerAtOnce, context.channel.isWritable,
+            let header = hotPath.header(head)
+        {
+            repetition.understood(header)
+            if let content = hotPath.content(header, body) {
+                if state.answerBegan() != nil {
+                    write(content, to: header, context)
+                    perform(state.answerEnded(now: .now()))
+                }
+                return
+            }
+            if ask(header, body, context) { return }
+        }
+        handOver(head, body, context)
+    }
+
+    /// Gives a complete request to the application.
+    private func handOver(
+        _ head: HTTPRequestHead, _ body: ByteBuffer?, _ context: ChannelHandlerContext
+    ) {
         let request: HTTPRequest
         do {
             request = HTTPRequest(
@@ -176,7 +265,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             return
         }
         context.fireChannelRead(wrapInboundOut(.head(request)))
-        if let body = collected.take(), body.readableBytes > 0 {
+        if let body, body.readableBytes > 0 {
             context.fireChannelRead(wrapInboundOut(.body(body)))
         }
         context.fireChannelRead(wrapInboundOut(.end(nil)))
@@ -284,7 +373,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         guard let context else { return }
         switch action {
         case .none: break
-        case .deliver: deliver(context)
+        case .deliver:
+            if let head = head.take() { deliver(head, collected.take(), context) }
         case .sendContinue:
             context.writeAndFlush(
                 wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))),

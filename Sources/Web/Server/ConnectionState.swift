@@ -54,22 +54,27 @@ struct ConnectionState {
     /// True once what still arrives is only read to be dropped.
     var isDiscarding: Bool { isFinishing || reading == .stopped }
 
-    /// Whether the request that was delivered just now is the only one, on a connection that goes on.
-    var mayAnswerAtOnce: Bool {
-        exchanges.count == 1 && waitingRejection == nil && !isQuiescing && !inputClosed
-            && !isDiscarding
+    /// Whether the connection goes on as it is: the answer to its oldest request ends nothing.
+    var goesOn: Bool {
+        waitingRejection == nil && !isQuiescing && !inputClosed && !isDiscarding
     }
+
+    /// Whether the request that was delivered just now is the only one, on a connection that goes on.
+    var mayAnswerAtOnce: Bool { exchanges.count == 1 && goesOn }
 
     /// Whether no request is on its way, on a connection that goes on: one that is complete may be
     /// answered unparsed.
-    var isIdle: Bool {
-        exchanges.isEmpty && reading == .nothing && waitingRejection == nil && !isQuiescing
-            && !inputClosed && !isFinishing
-    }
+    var isIdle: Bool { exchanges.isEmpty && reading == .nothing && goesOn }
 
     /// A request was answered without having been read as one.
     mutating func answeredUnparsed(now: NIODeadline) {
         deadline = now + limits.idle
+    }
+
+    /// A request has arrived that is not read as one, and is answered later.
+    mutating func arrivedUnparsed(now: NIODeadline) {
+        exchanges.append(RequestFraming())
+        deadline = now + limits.answer
     }
 
     // MARK: Reading

@@ -8,12 +8,14 @@ import Synchronization
 
 /// Answers on the event loop where nothing has to be waited for: the caller is one that authenticated
 /// before and is remembered under a valid lease; it asks about a token that is remembered alive, or for
-/// a token of its own; and the request has the shape that clients give it. Everything else is passed on
-/// untouched to the endpoints, so that there is one place that says no.
+/// a token of its own; and the request has the shape that clients give it. Where nothing is remembered
+/// (`DOORNAIL_CACHE=0`), introspections of all connections are read together. Everything else is passed
+/// on untouched to the endpoints, so that there is one place that says no.
 ///
 /// What is written is, byte by byte, what the endpoint would write; tests compare them.
 package final class HotPath: Sendable {
     private let node: Node
+    private let issuer: String
     private let tokens: TokenEndpoint
     private let proxies: TrustedProxies
     private let recorder: AccessRecorder
@@ -48,6 +50,7 @@ package final class HotPath: Sendable {
 
     package init(_ services: Services, recorder: AccessRecorder) {
         node = services.node
+        issuer = services.issuer.text
         tokens = TokenEndpoint(services)
         proxies = services.proxies
         self.recorder = recorder
@@ -61,47 +64,86 @@ package final class HotPath: Sendable {
             fields: "\r\nAccess-Control-Allow-Origin: *\r\nX-Request-ID: ", recorder)
     }
 
-    /// What the header of a request said that was answered here. The same bytes say the same again, so
-    /// that they need not be parsed; who the caller is now is looked up each time.
+    /// What the header of a request says that may be answered here. The same bytes say the same again,
+    /// so that they need not be parsed; who the caller is now is looked up each time.
     struct Header: Sendable {
+        let head: HTTPRequestHead
         fileprivate let isIntrospection: Bool
-        fileprivate let head: HTTPRequestHead
         fileprivate let request: Request
         fileprivate let caller: Caller
     }
 
-    /// The whole answer, and what the header said; nil where the endpoint has to see to it.
-    /// - Parameter peer: the address at the other end of the socket; it is asked for only if it is logged.
-    func answer(
-        _ head: HTTPRequestHead, _ body: ByteBuffer?, fields: inout AnswerFields, logger: Logger,
-        peer: () -> String?
-    ) -> (ByteBuffer, Header)? {
-        let isIntrospection = head.uri == introspection.path
-        guard head.method == .POST, isIntrospection || head.uri == issuing.path,
-            head.version == .http1_1, let body, let request = Request(head.headers),
-            let caller = caller(request.authorization)
-        else { return nil }
-        let header = Header(
-            isIntrospection: isIntrospection, head: head, request: request, caller: caller)
-        return answer(header, body, fields: &fields, logger: logger, peer: peer)
-            .map { ($0, header) }
+    /// The body of an answer, and what is counted and logged of it.
+    struct Content: Sendable {
+        fileprivate let bytes: [UInt8]
+        fileprivate let clientID: String
+        fileprivate let arrivedAt: ContinuousClock.Instant
     }
 
-    /// The same, for a header that is known.
-    func answer(
-        _ header: Header, _ body: ByteBuffer, fields: inout AnswerFields, logger: Logger,
-        peer: () -> String?
-    ) -> ByteBuffer? {
+    /// What a header says; nil where the endpoint has to see to it.
+    func header(_ head: HTTPRequestHead) -> Header? {
+        let isIntrospection = head.uri == introspection.path
+        guard head.method == .POST, isIntrospection || head.uri == issuing.path,
+            head.version == .http1_1, let request = Request(head.headers),
+            let caller = caller(request.authorization)
+        else { return nil }
+        return Header(
+            head: head, isIntrospection: isIntrospection, request: request, caller: caller)
+    }
+
+    /// The answer from memory; nil where there is none.
+    func content(_ header: Header, _ body: ByteBuffer) -> Content? {
         let arrivedAt = ContinuousClock.now
         // The lease first: what is remembered is looked at under it.
         guard let time = node.gate.held(at: arrivedAt)?.time(at: arrivedAt),
-            let (client, unretired) = client(header.caller, at: time),
-            let content = header.isIntrospection
-                ? introspect(body, client.client, at: time) : token(body, client, unretired)
+            let read = node.cache.client(header.caller.clientID),
+            let client = authenticated(header.caller, read, at: time),
+            let bytes = header.isIntrospection
+                ? introspect(body, client.client, at: time)
+                : token(body, client, read.unretiredKeyIDs)
         else { return nil }
+        return Content(bytes: bytes, clientID: client.client.clientID, arrivedAt: arrivedAt)
+    }
+
+    /// Asks the database, where nothing is remembered.
+    /// - Parameter answered: is called once, on any thread; with nil where the endpoint has to see to it.
+    /// - Returns: whether it is going to be called.
+    func ask(
+        _ header: Header, _ body: ByteBuffer, answered: @escaping @Sendable (Content?) -> Void
+    ) -> Bool {
+        let arrivedAt = ContinuousClock.now
+        guard header.isIntrospection, !node.cache.isEnabled, let text = Self.token(in: body),
+            let token = try? node.open(String(decoding: text, as: UTF8.self)),
+            !token.isRefreshToken
+        else { return false }
+        let question = Questions.Question(
+            clientID: header.caller.clientID, token: token, issuer: issuer
+        ) { answer in
+            guard let answer,
+                let client = self.authenticated(
+                    header.caller, answer.caller, at: answer.caller.readAt),
+                Introspection.mayKnow(
+                    client.client, client: answer.known.client, audience: answer.known.audience,
+                    isRefreshToken: false)
+            else { return answered(nil) }
+            answered(
+                Content(
+                    bytes: answer.known.body, clientID: client.client.clientID,
+                    arrivedAt: arrivedAt))
+        }
+        return node.questions.ask(question)
+    }
+
+    /// The whole answer, which is counted and logged.
+    /// - Parameter peer: the address at the other end of the socket; it is asked for only if it is logged.
+    func answer(
+        _ content: Content, to header: Header, fields: inout AnswerFields, logger: Logger,
+        peer: () -> String?
+    ) -> ByteBuffer {
         let requestID = fields.requestID(header.request.requestID)
         let route = header.isIntrospection ? introspection : issuing
-        recorder.answered(route.answered, after: arrivedAt.duration(to: .now), logger: logger) {
+        let duration = content.arrivedAt.duration(to: .now)
+        recorder.answered(route.answered, after: duration, logger: logger) {
             let headers = header.head.headers
             let address = peer().map { address in
                 proxies.clientAddress(
@@ -111,12 +153,21 @@ package final class HotPath: Sendable {
             }
             return AccessRecord(
                 method: "POST", path: route.path, endpoint: route.path, status: 200,
-                duration: arrivedAt.duration(to: .now), address: address ?? "unknown",
-                requestID: requestID, clientID: client.client.clientID, outcome: route.outcome,
-                bytes: content.count,
+                duration: duration, address: address ?? "unknown", requestID: requestID,
+                clientID: content.clientID, outcome: route.outcome, bytes: content.bytes.count,
                 traceID: header.request.traceParent.flatMap(TraceParent.traceID))
         }
-        return Self.answer(route, content, requestID: requestID, date: fields.date)
+        var answer = ByteBuffer()
+        answer.reserveCapacity(content.bytes.count + 320)
+        answer.writeStaticString(Self.beginning)
+        answer.writeString(String(content.bytes.count))
+        answer.writeStaticString(route.fields)
+        answer.writeString(requestID)
+        answer.writeStaticString("\r\nDate: ")
+        answer.writeString(fields.date)
+        answer.writeStaticString("\r\n\r\n")
+        answer.writeBytes(content.bytes)
+        return answer
     }
 
     private func introspect(_ body: ByteBuffer, _ client: Client, at time: UnixTime) -> [UInt8]? {
@@ -142,22 +193,6 @@ package final class HotPath: Sendable {
             let text = try? tokens.clientCredentials(form, client, unretired: unretired)
         else { return nil }
         return Array(text.utf8)
-    }
-
-    private static func answer(
-        _ route: Route, _ content: [UInt8], requestID: String, date: String
-    ) -> ByteBuffer {
-        var answer = ByteBuffer()
-        answer.reserveCapacity(content.count + 320)
-        answer.writeStaticString(Self.beginning)
-        answer.writeString(String(content.count))
-        answer.writeStaticString(route.fields)
-        answer.writeString(requestID)
-        answer.writeStaticString("\r\nDate: ")
-        answer.writeString(date)
-        answer.writeStaticString("\r\n\r\n")
-        answer.writeBytes(content)
-        return answer
     }
 
     private static let beginning: StaticString = """
@@ -218,19 +253,15 @@ package final class HotPath: Sendable {
     private static let ownToken = Array("grant_type=client_credentials".utf8)
     private static let scope = Array("&scope=".utf8)
 
-    /// Who a header proves to be, if its client is remembered.
+    /// Who a header says that it is. Where clients are remembered, it is one that was right before.
     private func caller(_ authorization: String) -> Caller? {
+        guard node.cache.isEnabled else { return Self.presented(authorization) }
         let key = ClientSecret.hash(Redacted(authorization))
         if let caller = callers.withLock({ $0[key] }) { return caller }
-        guard
-            let presented = try? PresentedCredentials(
-                authorization: [authorization], form: Form(parsing: "".utf8)),
-            case .basic(let secret) = presented.presented,
-            let read = node.cache.client(presented.clientID),
-            (try? AuthenticatedClient.verify(
-                presented, client: read.client, readAt: read.readAt)) != nil
+        guard let caller = Self.presented(authorization),
+            let read = node.cache.client(caller.clientID),
+            authenticated(caller, read, at: read.readAt) != nil
         else { return nil }
-        let caller = Caller(clientID: presented.clientID, secretHash: ClientSecret.hash(secret))
         callers.withLock { callers in
             if callers.count >= Limits.cachedClients { callers = [:] }
             callers[key] = caller
@@ -238,16 +269,23 @@ package final class HotPath: Sendable {
         return caller
     }
 
-    /// The client of a caller, as it is remembered now, and the key ids that were not retired when it
-    /// was read; nil where the secret is its no more.
-    private func client(
-        _ caller: Caller, at time: UnixTime
-    ) -> (AuthenticatedClient, unretired: Set<UInt8>)? {
-        guard let read = node.cache.client(caller.clientID), let client = read.client,
-            let authenticated = AuthenticatedClient.verify(
-                basicSecretHash: caller.secretHash, client: client, readAt: time)
+    private static func presented(_ authorization: String) -> Caller? {
+        guard
+            let presented = try? PresentedCredentials(
+                authorization: [authorization], form: Form(parsing: "".utf8)),
+            case .basic(let secret) = presented.presented
         else { return nil }
-        return (authenticated, read.unretiredKeyIDs)
+        return Caller(clientID: presented.clientID, secretHash: ClientSecret.hash(secret))
+    }
+
+    /// The client of a caller, as it was read; nil where the secret is not, or no more, its own.
+    private func authenticated(
+        _ caller: Caller, _ read: ClientRead, at time: UnixTime
+    ) -> AuthenticatedClient? {
+        read.client.flatMap {
+            AuthenticatedClient.verify(
+                basicSecretHash: caller.secretHash, client: $0, readAt: time)
+        }
     }
 }
 

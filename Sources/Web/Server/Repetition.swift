@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Recognises a request whose header is, byte by byte, that of the last one on its connection that was
-/// answered at once, so that it need not be parsed again: clients repeat themselves.
+/// Recognises a request whose header is, byte by byte, that of the last one on its connection that the
+/// hot path understood, so that it need not be parsed again: clients repeat themselves.
 ///
 /// It counts only while the parser is known to hold no part of a request: on a connection each read of
 /// which was one whole request so far. After any other read everything is parsed.
@@ -18,7 +18,7 @@ struct Repetition {
     // Of the read that is being parsed.
     private var headers = 0
     private var bodyBytes: Int?
-    private var answered: HotPath.Header?
+    private var understood: HotPath.Header?
 
     /// The header that was known, and the body; nil where these bytes are anything else.
     func request(in read: ByteBuffer) -> (HotPath.Header, body: ByteBuffer)? {
@@ -35,7 +35,7 @@ struct Repetition {
     mutating func readBegan() {
         headers = 0
         bodyBytes = nil
-        answered = nil
+        understood = nil
     }
 
     mutating func parsed(_ framing: RequestFraming) {
@@ -43,9 +43,9 @@ struct Repetition {
         bodyBytes = framing.contentLength
     }
 
-    /// The request was answered at once.
-    mutating func answered(_ header: HotPath.Header) {
-        answered = header
+    /// What the parsed header says to the hot path.
+    mutating func understood(_ header: HotPath.Header) {
+        understood = header
     }
 
     mutating func readEnded(_ read: ByteBuffer) {
@@ -57,10 +57,10 @@ struct Repetition {
             known = nil
             return
         }
-        if let answered {
+        if let understood {
             // A copy: a slice would keep the whole read.
             known = Known(
-                header: answered, bytes: ByteBuffer(bytes: header.readableBytesView),
+                header: understood, bytes: ByteBuffer(bytes: header.readableBytesView),
                 bodyBytes: bodyBytes)
         }
     }

@@ -49,8 +49,15 @@ package enum ServerBuilder {
 ///
 /// Not Hummingbird's `HTTP1Channel`, which has a single idle timeout, answers every parser error
 /// with an empty 400, and closes with unread bytes, so that clients see a reset.
+///
+/// The asynchronous channel is made by whoever handles the connection, not as it is accepted: one that
+/// is accepted as the server stops is dropped unhandled, and an asynchronous channel that is dropped
+/// ends the process (github.com/apple/swift-nio/issues/2637). Nothing is read until it is there.
 private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
-    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+    struct Value: ServerChildChannelValue {
+        let channel: any Channel
+        let connection: NIOLoopBound<ConnectionHandler>
+    }
 
     let responder: HTTPChannelHandler.Responder
     let limits: HTTPLimits
@@ -78,13 +85,27 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
                 withEncoderConfiguration: .init(),
                 withDecoderLimitConfiguration: parserLimits)
             try pipeline.addHandler(connection)
-            return try NIOAsyncChannel(
-                wrappingChannelSynchronously: channel,
-                configuration: .init(isOutboundHalfClosureEnabled: true))
+            return Value(
+                channel: channel,
+                connection: NIOLoopBound(connection, eventLoop: channel.eventLoop))
         }
     }
 
     func handle(value: Value, logger: Logger) async {
-        await handleHTTP(asyncChannel: value, logger: logger)
+        let channel = value.channel
+        do {
+            let application = try await channel.eventLoop.submit {
+                guard channel.isActive else { throw ChannelError.ioOnClosedChannel }
+                let application = try NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>(
+                    wrappingChannelSynchronously: channel,
+                    configuration: .init(isOutboundHalfClosureEnabled: true))
+                value.connection.value.applicationIsThere()
+                return application
+            }.get()
+            await handleHTTP(asyncChannel: application, logger: logger)
+        } catch {
+            // It was closed before anybody asked anything.
+            channel.close(promise: nil)
+        }
     }
 }
