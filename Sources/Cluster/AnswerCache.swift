@@ -164,7 +164,8 @@ package final class AnswerCache: Sendable {
     package var now: Int64 { tick.load(ordering: .acquiring) }
 
     /// What is known about a token; nil where the database has to be asked.
-    package func known(_ token: Identifier) -> Known? {
+    /// - Parameter countsMiss: false for who looks before another one does.
+    package func known(_ token: Identifier, countsMiss: Bool = true) -> Known? {
         guard isEnabled else { return nil }
         let now = now
         let known: Known? = shard(of: token).generations.withLock { generations in
@@ -182,7 +183,7 @@ package final class AnswerCache: Sendable {
             return entry.known
         }
         if known == nil {
-            misses.add(1, ordering: .relaxed)
+            if countsMiss { misses.add(1, ordering: .relaxed) }
         } else {
             hits.add(1, ordering: .relaxed)
         }

@@ -59,7 +59,8 @@ extension Node {
     /// What is remembered of a live access token, for whoever has looked at the lease already; nil
     /// where it is not certain. The tag is not computed again: the text is one whose tag was right.
     package func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {
-        guard let id = TokenCodec.claimedID(ofAccessToken: text), let known = cache.known(id),
+        guard let id = TokenCodec.claimedID(ofAccessToken: text),
+            let known = cache.known(id, countsMiss: false),
             constantTimeEqual(text, known.text), time < known.certainUntil
         else { return nil }
         return known

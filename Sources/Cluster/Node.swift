@@ -125,7 +125,9 @@ package final class Node: Sendable {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await self.keyring.run() }
                     group.addTask { await self.keep() }
-                    group.addTask { await self.questions.run { await self.read($0) } }
+                    if !self.cache.isEnabled {
+                        group.addTask { await self.questions.run { await self.read($0) } }
+                    }
                     // The others end only when they are cancelled.
                     await group.next()
                     group.cancelAll()

@@ -36,7 +36,7 @@ package enum Limits {
     package static let waitingQuestions = 4096
     /// Questions in one read.
     package static let questionsAtOnce = 256
-    /// How long they wait before they go the long way, which has `storeDeadline` then.
+    /// How long they wait before they go the long way, which has `storeDeadline` from then on.
     package static let questionsDeadline: Duration = .milliseconds(400)
     /// Clients that a node remembers.
     package static let cachedClients = 10_000

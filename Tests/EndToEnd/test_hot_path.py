@@ -7,12 +7,13 @@ comes back may differ in the date alone.
 
 import json
 import re
+import socket
 import time
 
 import pytest
 from browser import Browser
 from rawhttp import Connection
-from support import ISSUER, in_parallel
+from support import ISSUER, assert_unavailable, in_parallel
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +304,70 @@ def test_who_never_reads(fast, client, token):
             pass
         assert sent < 64 << 20, "it went on reading while nobody read"
     assert fast.is_active(client, token)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("way", ["the hot path", "the endpoint"])
+def test_who_ends_its_side(fast, slow, client, token, way, before):
+    """A client that sends its last request and ends its side in one go is answered."""
+    data = request(f"token={token}", FORM, f"Authorization: {client.basic['Authorization']}", ID)
+    if way == "the endpoint":
+        data = to_the_endpoint(data)
+    for node in (fast, slow):
+        for _ in range(20):
+            with Connection(node) as connection:
+                for _ in range(before):
+                    connection.send(data)
+                    assert connection.response()[0] == 200
+                connection.send(data)
+                connection.socket.shutdown(socket.SHUT_WR)
+                status, _, body = connection.response()
+                assert status == 200 and json.loads(body)["active"]
+                assert connection.rest(timeout=5) == (b"", True)
+
+
+def test_a_header_is_what_the_parser_takes_for_it(fast, client):
+    """An empty line before a request is no header: what follows is not mistaken for another request."""
+    token = fast.token(client)
+    plain = request(f"token={token}", FORM, f"Authorization: {client.basic['Authorization']}", ID)
+    body, head = b"x" * 10, b""
+    while True:
+        # As long as its header and what comes of its body in the first piece.
+        length = len(head) + len(body)
+        made = request("", FORM, ID, length=length)
+        if made == head:
+            break
+        head = made
+    rest = b"POST /revoke HTTP/1.1\r\nX: "
+    rest += b"x" * (len(head) - len(rest))
+    with Connection(fast) as connection:
+        connection.send(b"\r\n" + head + body)
+        time.sleep(0.1)
+        connection.send(rest + plain)
+        assert connection.response()[0] == 401
+        assert json.loads(connection.response()[2])["active"]
+        connection.send(rest + plain)
+        status, _, answer = connection.response()
+        assert (status, answer) == (200, b""), "it was a revocation"
+    assert not fast.is_active(client, token)
+
+
+def test_a_slow_database(doornail, slow, client, api):
+    """What the database keeps waiting is 503 in time, and answered once it is quick again."""
+    token = slow.token(client)
+    with doornail.cluster.connect(doornail.database, autocommit=False) as connection:
+        connection.execute("LOCK TABLE revoked_tokens IN ACCESS EXCLUSIVE MODE")
+
+        def ask(_):
+            began = time.monotonic()
+            answer = slow.post("/introspect", {"token": token}, api)
+            assert_unavailable(answer)
+            return time.monotonic() - began
+
+        assert max(in_parallel(40, ask)) < 5
+        connection.rollback()
+    for _ in range(3):
+        assert slow.is_active(api, token)
 
 
 def test_asked_together(slow, client, api):

@@ -32,7 +32,11 @@ class Prober:
         """An end was acknowledged a moment ago."""
         if not targets:
             return
-        self.unverified.append(targets[0])
+        # Of what began last: what is older may have ended before, and would prove nothing.
+        is_user = event["scope"] == "user"
+        self.unverified.append(
+            max(targets, key=lambda target: (target[0].session if is_user else target[0]).since[1])
+        )
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(event)

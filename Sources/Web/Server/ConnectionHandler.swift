@@ -35,11 +35,12 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private var repetition = Repetition()
     /// Whether the database is asked for the oldest request.
     private var isAsking = false
-    /// What came behind it in the same read.
+    /// Requests that arrived meanwhile, or before the application was there.
     private var held = CircularBuffer<(HTTPRequestHead, ByteBuffer?)>()
     private var hasApplication = false
-    /// Whether there is something to read that has to wait.
+    /// Whether there is something to read that has to wait, and the end of what there is.
     private var isReadHeld = false
+    private var isEndHeld = false
     /// Where answers that are bytes already go.
     var bytes: ByteWatch?
 
@@ -118,6 +119,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             }
             perform(action)
         case .end:
+            repetition.ended()
             perform(state.messageEnded(now: .now()))
         }
     }
@@ -151,7 +153,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             schedule()
         case ChannelEvent.inputClosed:
             perform(state.inputEnded(now: .now()))
-            context.fireUserInboundEventTriggered(event)
+            // The application hears of it after all that came before it.
+            if isHolding { isEndHeld = true } else { context.fireUserInboundEventTriggered(event) }
         default:
             context.fireUserInboundEventTriggered(event)
         }
@@ -194,31 +197,43 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             write(content, to: header, context)
             perform(state.answerEnded(now: .now()))
         } else {
+            repetition.forget()
             handOver(header.head, body, context)
         }
+        goOn(context)
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isHolding { isReadHeld = true } else { context.read() }
+    }
+
+    /// From now on there is somebody to deliver requests to.
+    func applicationIsThere() {
+        hasApplication = true
+        if let context { goOn(context) }
+    }
+
+    /// Whether what arrives has to wait. (What a peer sends before it ends its side arrives also where
+    /// nobody reads.)
+    private var isHolding: Bool { isAsking || !hasApplication || !held.isEmpty }
+
+    /// Delivers what was held, in order, until it has to be held again.
+    private func goOn(_ context: ChannelHandlerContext) {
         while !isAsking, !held.isEmpty {
             let (head, body) = held.removeFirst()
             deliver(head, body, context)
         }
         // The application takes what it was given at the end of a read, which was long ago.
         context.fireChannelReadComplete()
-        readOn()
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if isAsking || !hasApplication { isReadHeld = true } else { context.read() }
-    }
-
-    /// From now on there is somebody to deliver requests to.
-    func applicationIsThere() {
-        hasApplication = true
-        readOn()
-    }
-
-    private func readOn() {
-        guard isReadHeld, !isAsking, let context else { return }
-        isReadHeld = false
-        context.read()
+        guard !isHolding else { return }
+        if isEndHeld {
+            isEndHeld = false
+            context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        }
+        if isReadHeld {
+            isReadHeld = false
+            context.read()
+        }
     }
 
     // MARK: Delivering
@@ -226,7 +241,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func deliver(
         _ head: HTTPRequestHead, _ body: ByteBuffer?, _ context: ChannelHandlerContext
     ) {
-        if isAsking {
+        if isAsking || !hasApplication {
             held.append((head, body))
             return
         }

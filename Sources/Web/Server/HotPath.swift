@@ -117,7 +117,7 @@ package final class HotPath: Sendable {
             !token.isRefreshToken
         else { return false }
         let question = Questions.Question(
-            clientID: header.caller.clientID, token: token, issuer: issuer
+            clientID: header.caller.clientID, token: token, issuer: issuer, askedAt: arrivedAt
         ) { answer in
             guard let answer,
                 let client = self.authenticated(
@@ -273,7 +273,7 @@ package final class HotPath: Sendable {
         guard
             let presented = try? PresentedCredentials(
                 authorization: [authorization], form: Form(parsing: "".utf8)),
-            case .basic(let secret) = presented.presented
+            case .basic(let secret) = presented.presented, Client.isClientID(presented.clientID)
         else { return nil }
         return Caller(clientID: presented.clientID, secretHash: ClientSecret.hash(secret))
     }

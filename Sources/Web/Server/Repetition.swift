@@ -13,10 +13,14 @@ struct Repetition {
         let bodyBytes: Int
     }
 
+    /// A header in bytes that is kept with an idle connection.
+    private static let longest = 1024
+
     private var known: Known?
     private var isBetweenRequests = true
     // Of the read that is being parsed.
     private var headers = 0
+    private var ends = 0
     private var bodyBytes: Int?
     private var understood: HotPath.Header?
 
@@ -34,6 +38,7 @@ struct Repetition {
 
     mutating func readBegan() {
         headers = 0
+        ends = 0
         bodyBytes = nil
         understood = nil
     }
@@ -43,6 +48,16 @@ struct Repetition {
         bodyBytes = framing.contentLength
     }
 
+    /// A request has arrived as a whole.
+    mutating func ended() {
+        ends += 1
+    }
+
+    /// The header was of no use.
+    mutating func forget() {
+        known = nil
+    }
+
     /// What the parsed header says to the hot path.
     mutating func understood(_ header: HotPath.Header) {
         understood = header
@@ -50,14 +65,14 @@ struct Repetition {
 
     mutating func readEnded(_ read: ByteBuffer) {
         guard isBetweenRequests else { return }
-        guard headers == 1, let bodyBytes, let header = Self.header(of: read),
+        guard headers == 1, ends == 1, let bodyBytes, let header = Self.header(of: read),
             header.readableBytes + bodyBytes == read.readableBytes
         else {
             isBetweenRequests = false
             known = nil
             return
         }
-        if let understood {
+        if let understood, header.readableBytes <= Self.longest {
             // A copy: a slice would keep the whole read.
             known = Known(
                 header: understood, bytes: ByteBuffer(bytes: header.readableBytesView),
@@ -65,7 +80,8 @@ struct Repetition {
         }
     }
 
-    /// The bytes up to the first empty line; nil where a line ends in any other way than CR LF.
+    /// The bytes up to the first empty line; nil where it is the first line, or a line ends in any other
+    /// way than CR LF.
     private static func header(of read: ByteBuffer) -> ByteBuffer? {
         let view = read.readableBytesView
         var line = 0
@@ -73,7 +89,10 @@ struct Repetition {
         for (count, byte) in view.enumerated() {
             if byte == UInt8(ascii: "\n") {
                 guard previous == UInt8(ascii: "\r") else { return nil }
-                if line == 1 { return read.getSlice(at: read.readerIndex, length: count + 1) }
+                if line == 1 {
+                    return count > 1
+                        ? read.getSlice(at: read.readerIndex, length: count + 1) : nil
+                }
                 line = 0
             } else {
                 guard previous != UInt8(ascii: "\r") else { return nil }

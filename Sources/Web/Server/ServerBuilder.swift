@@ -52,7 +52,7 @@ package enum ServerBuilder {
 ///
 /// The asynchronous channel is made by whoever handles the connection, not as it is accepted: one that
 /// is accepted as the server stops is dropped unhandled, and an asynchronous channel that is dropped
-/// ends the process (github.com/apple/swift-nio/issues/2637). Nothing is read until it is there.
+/// ends the process (github.com/apple/swift-nio/issues/2637). What arrives before it is there is held.
 private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
     struct Value: ServerChildChannelValue {
         let channel: any Channel
@@ -76,7 +76,6 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
                 logger: logger)
             let pipeline = channel.pipeline.syncOperations
             let bytes = ByteWatch(connection)
-            connection.bytes = bytes
             try pipeline.addHandler(bytes)
             try pipeline.configureHTTPServerPipeline(
                 withPipeliningAssistance: false,  // the asynchronous channel takes them in order
@@ -85,6 +84,7 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
                 withEncoderConfiguration: .init(),
                 withDecoderLimitConfiguration: parserLimits)
             try pipeline.addHandler(connection)
+            connection.bytes = bytes
             return Value(
                 channel: channel,
                 connection: NIOLoopBound(connection, eventLoop: channel.eventLoop))
