@@ -1,6 +1,7 @@
 # The commands of README.md. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint model promise promise-traps bench install-deps clean
+.PHONY: help run test build lint model promise promise-traps \
+    bench bench-peers bench-growth install-deps clean
 .NOTPARALLEL:
 
 # One set of flags for every debug build, so that nothing is built twice. A target may import only
@@ -18,7 +19,9 @@ help:
 	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
 	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
-	@echo 'make bench         introspection beside a bare NIO handler, some 4 minutes (needs wrk)'
+	@echo 'make bench         what a node can do beside a bare NIO handler, some 6 minutes (needs wrk)'
+	@echo 'make bench-peers   the same, beside other servers, which it installs'
+	@echo 'make bench-growth  the same over millions of grants; takes long, and 20 GB of disk'
 	@echo 'make lint          swift-format, strictly, and a build that checks the imports'
 	@echo 'make install-deps  only installs what building and testing need'
 	@echo 'make clean         removes what was built; a data folder (.doornail) stays'
@@ -56,10 +59,14 @@ lint:
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
 
-bench: build
+bench bench-peers: build
 	@scripts/install test
 	$(SWIFT) build -c release --static-swift-stdlib --product Limit
-	.venv/bin/python Benchmarks/bench.py $(ARGS)
+	.venv/bin/python Benchmarks/bench.py $(if $(filter bench-peers,$@),--peers) $(ARGS)
+
+bench-growth: build
+	@scripts/install test
+	.venv/bin/python Benchmarks/growth.py $(ARGS)
 
 install-deps:
 	@scripts/install test

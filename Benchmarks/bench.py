@@ -1,180 +1,191 @@
-"""Introspection beside what it can at best be: one run on one machine, servers in turns, medians.
+"""What a node can do, beside what it can at best be: one run, one machine, servers taking turns.
 
-    make bench                         about four minutes; prints a table
-    make bench ARGS="--rounds 5 --seconds 5 --markdown docs/benchmarks.md"
+    make bench                         some six minutes; prints tables
+    make bench ARGS="--rounds 5 --seconds 5 --markdown docs/benchmarks.md --plot docs/rates.svg"
+    make bench ARGS="--peers"          beside other servers, which it installs where missing
 
-`nio` is a bare NIO HTTP/1.1 handler with a constant answer of the same length, the limit; `hummingbird`
-a route with that answer; `lease` is introspection under a lease, `strict` with DOORNAIL_CACHE=0, each
-with distinct tokens and a caller that authenticates. wrk runs on the same machine.
+nio          a bare NIO HTTP/1.1 handler with a constant answer: the limit of any server
+hummingbird  a route with that answer
+lease        introspection of distinct tokens under a lease, by a caller that authenticates
+strict       the same with DOORNAIL_CACHE=0: each answer is read from PostgreSQL
+token        access tokens by client_credentials
+revoke       the end of distinct access tokens, each for the first time
+rotate       refresh tokens, each used once
+pgbench      PostgreSQL's limit: the statements of the last two, a transaction for each row
+
+wrk and PostgreSQL run on the same machine.
 """
 
 import argparse
+import contextlib
+import dataclasses
 import json
-import os
-import re
 import shutil
-import statistics
-import subprocess
+import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
+try:
+    import support
+except ModuleNotFoundError as error:
+    sys.exit(f"bench: {error}: 'make install-deps', then .venv/bin/python {sys.argv[0]}")
+
+import pgbench
+import plot
+import report
+from measure import measure, memory_megabytes
+from peers import dot, glewlwyd
+from postgres import Cluster, program
+from servers import Installation, constant
+
 BUILT = ROOT / ".build/release"
+# Where these are measured, as far as --connections has it.
+TOKEN_AT, WRITES_AT, PEERS_AT = [64], [16, 64], [64]
+# Grants to rotate, at the least.
+GRANTS = 128
+
+
+@dataclasses.dataclass
+class Job:
+    """Something to measure: a row of the table."""
+
+    name: str
+    operation: str
+    connections: int
+    server: object
+    # What is different from Doornail.
+    note: str = ""
+
+    @property
+    def row(self):
+        """What its results are found under."""
+        return self.name, self.connections
+
+
+def number(text):
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
+def numbers(text):
+    return sorted({number(part) for part in text.split(",")})
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--seconds", type=int, default=3, help="each measurement takes (3)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is taken (3)")
-    parser.add_argument("--tokens", type=int, default=3000, help="distinct tokens (3000)")
-    parser.add_argument("--connections", default="1,16,64,256", help="1,16,64,256 by default")
-    parser.add_argument("--binary", type=Path, default=BUILT / "doornail", help="a release build")
-    parser.add_argument("--limit", type=Path, default=BUILT / "Limit", help="what it is beside")
-    parser.add_argument("--markdown", type=Path, help="writes the table there, too")
-    return parser.parse_args()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--seconds", type=number, default=3, help="each measurement takes (3)")
+    add("--rounds", type=number, default=3, help="how often each is taken (3)")
+    add("--tokens", type=number, default=3000, help="distinct tokens (3000)")
+    add("--connections", type=numbers, default=[1, 16, 64, 256], metavar="N,...",
+        help="1,16,64,256 by default; of these, token is measured at 64, revoke and rotate at 16 "
+             "and 64, peers at 64")
+    add("--binary", type=Path, default=BUILT / "doornail", help="a release build")
+    add("--limit", type=Path, default=BUILT / "Limit", help="nio and hummingbird")
+    add("--peers", action="store_true", help="measures Glewlwyd and django-oauth-toolkit, too")
+    add("--markdown", type=Path, metavar="FILE",
+        help=f"writes the tables between {report.BEGIN} and {report.END} there")
+    add("--plot", type=Path, metavar="FILE", help="draws the rates at 64 connections as SVG")
+    options = parser.parse_args()
+    for file in (options.binary, options.limit):
+        if not file.is_file():
+            parser.error(f"{file} is not there ('make bench' builds it)")
+    if options.markdown and not report.has_place(options.markdown):
+        parser.error(f"{options.markdown} has no {report.BEGIN} ... {report.END}")
+    if options.plot and not (options.plot.parent.is_dir() and 64 in options.connections):
+        parser.error("--plot needs a folder that is there, and 64 among --connections")
+    if not shutil.which("wrk"):
+        sys.exit("bench: wrk is needed (apt-get install wrk)")
+    try:
+        program("pgbench")
+    except RuntimeError:
+        sys.exit("bench: PostgreSQL with pgbench is needed (apt-get install postgresql)")
+    return options
 
 
-SCRIPT = """
-local requests, at = {}, 0
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/x-www-form-urlencoded"
-wrk.headers["Authorization"] = "%s"
-function init()
-    for token in io.lines("%s") do
-        requests[#requests + 1] = wrk.format(nil, "/introspect", nil, "token=" .. token)
-    end
-    math.randomseed(os.time())
-    at = math.random(#requests)
-end
-function request()
-    at = at %% #requests + 1
-    return requests[at]
-end
-"""
+def grants(connections, rounds):
+    """So many that GRANTS are left: a run loses one for each connection, and wrk's first look."""
+    return GRANTS + rounds * sum(each + 1 for each in connections)
 
 
-# A line of log for each request is a cost of its own, and not what is measured; no token expires.
-QUIET = {"DOORNAIL_LOG_LEVEL": "notice", "DOORNAIL_ACCESS_TOKEN_TTL": "12h"}
+def own_jobs(stack, cluster, folder, options):
+    """Doornail's operations, and what they are beside."""
+    writes_at = [each for each in WRITES_AT if each in options.connections]
+    node = Installation(stack, cluster, "lease", folder)
+    refresh_tokens = node.grants(grants(writes_at, options.rounds))
+    limit = pgbench.Limit(node, refresh_tokens.pop())
+    lease = node.server()
+    lease.keep(refresh_tokens)
+    strict = Installation(stack, cluster, "strict", folder, DOORNAIL_CACHE="0").server()
+    for server in (lease, strict):
+        server.begin(options.tokens)
+    length = len(lease.ask_about(lease.tokens("introspect")[0]).content)
+    nio, hummingbird = (
+        constant(stack, options.limit, name, length, lease) for name in ("nio", "hummingbird")
+    )
+    jobs = []
+    for connections in options.connections:
+        for server in (nio, hummingbird, lease, strict):
+            jobs.append(Job(server.name, "introspect", connections, server))
+        if connections in TOKEN_AT:
+            jobs.append(Job("token", "token", connections, lease))
+        if connections in WRITES_AT:
+            jobs += [Job(name, name, connections, lease) for name in pgbench.STATEMENTS]
+    if writes_at:
+        for name in pgbench.STATEMENTS:
+            jobs.append(Job(f"pgbench, {name}", name, pgbench.CONNECTIONS, limit))
+    return jobs
 
 
-def cpu_seconds(pid):
-    """What a process and its threads have used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_megabytes(pid):
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
-
-
-def microseconds(text):
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
-    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}[unit]
-
-
-def measure(pid, port, script, connections, seconds):
-    """One run of wrk; any answer but 200 is an error."""
-    before = cpu_seconds(pid)
-    threads = min(2, connections)
-    out = subprocess.run(
-        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}", "--latency", "-s", script]
-        + [f"http://127.0.0.1:{port}/introspect"],
-        capture_output=True, text=True, check=True,
-    ).stdout
-    used = cpu_seconds(pid) - before
-    if "Non-2xx" in out or "Socket errors" in out:
-        sys.exit(f"bench: not all answers were good:\n{out}")
-    count = int(re.search(r"(\d+) requests in", out).group(1))
-    return {
-        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-        "p50": microseconds(re.search(r"\n\s+50%\s+(\S+)", out).group(1)),
-        "p99": microseconds(re.search(r"\n\s+99%\s+(\S+)", out).group(1)),
-        "cpu": used / count * 1e6,
-    }
+def peers_jobs(stack, cluster, folder, options):
+    """The same operations of other servers."""
+    jobs = []
+    for peer in (glewlwyd, dot):
+        server = peer.start(stack, cluster, folder, grants(PEERS_AT, options.rounds))
+        server.begin(options.tokens)
+        for connections in PEERS_AT:
+            for operation, note in peer.NOTES.items():
+                name = f"{server.name}, {operation}"
+                jobs.append(Job(name, operation, connections, server, note))
+    return [job for job in jobs if job.connections in options.connections]
 
 
 def main():
     options = arguments()
-    if not shutil.which("wrk"):
-        sys.exit("bench: wrk is needed (apt-get install wrk)")
-    os.environ["DOORNAIL_BINARY"] = str(options.binary.absolute())
-    sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
-    from postgres import Cluster
-    from support import Doornail, free_port, in_parallel
-
-    folder = Path(tempfile.mkdtemp(prefix="dn-bench-"))
-    cluster = Cluster()
-    constant = []
-    try:
-        doornail = Doornail(cluster, "bench", folder)
-        client = doornail.client("bench", "--scope", "photos:read photos:write")
-        nodes = {
-            "lease": doornail.node(**QUIET),
-            "strict": doornail.node(**QUIET, DOORNAIL_CACHE="0"),
-        }
-        tokens = in_parallel(
-            8, lambda _: [nodes["lease"].token(client) for _ in range(options.tokens // 8)]
-        )
-        tokens = [token for some in tokens for token in some]
-        # Bodies are checked by sample; wrk sees the status alone.
-        for node in nodes.values():
-            assert all(node.is_active(client, token) for token in tokens[::50])
-        length = len(nodes["lease"].post("/introspect", {"token": tokens[0]}, client).content)
-        (folder / "tokens").write_text("\n".join(tokens))
-        script = folder / "introspect.lua"
-        script.write_text(SCRIPT % (client.basic["Authorization"], folder / "tokens"))
-
-        servers = {}
-        for name in ("nio", "hummingbird"):
-            port = free_port()
-            process = subprocess.Popen([options.limit, name, str(port), str(length)])
-            constant.append(process)
-            servers[name] = (process.pid, port)
-        servers |= {name: (node.process.pid, node.port) for name, node in nodes.items()}
-        time.sleep(1)
-
-        results = {}
-        for connections in map(int, options.connections.split(",")):
-            for _ in range(options.rounds):
-                for name, (pid, port) in servers.items():
-                    one = measure(pid, port, script, connections, options.seconds)
-                    results.setdefault((connections, name), []).append(one)
-                    print(connections, name, json.dumps(one), file=sys.stderr, flush=True)
-        for node in nodes.values():
-            assert all(node.is_active(client, token) for token in tokens[::50])
-        report(results, servers, options)
-    finally:
-        for process in constant:
-            process.kill()
-        doornail.stop()
-        cluster.remove()
-
-
-def report(results, servers, options):
-    lines = [
-        "| connections | server | requests/s | spread | of nio | p50 us | p99 us | CPU us a request | of nio |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (connections, name), rounds in results.items():
-        def median(key, which=name):
-            return statistics.median(one[key] for one in results[connections, which])
-
-        rates = [one["rate"] for one in rounds]
-        spread = (max(rates) - min(rates)) / median("rate") * 100
-        lines.append(
-            f"| {connections} | {name} | {median('rate'):,.0f} | {spread:.0f}% "
-            f"| {median('rate') / median('rate', 'nio'):.2f} | {median('p50'):,.0f} "
-            f"| {median('p99'):,.0f} | {median('cpu'):.1f} "
-            f"| {median('cpu') / median('cpu', 'nio'):.2f} |"
-        )
-    memory = ", ".join(f"{name} {memory_megabytes(pid):.0f} MB" for name, (pid, _) in servers.items())
-    lines += ["", f"Resident memory at the end: {memory}."]
-    print("\n".join(lines))
+    support.BINARY = options.binary.absolute()
+    # SIGTERM is an end in order, as Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    results = report.Results()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dn-bench-")))
+        cluster = Cluster()
+        stack.callback(cluster.remove)
+        jobs = own_jobs(stack, cluster, folder, options)
+        if options.peers:
+            jobs += peers_jobs(stack, cluster, folder, options)
+        for _ in range(options.rounds):
+            for job in jobs:
+                one = measure(job, cluster.process.pid, options.seconds)
+                results.add(job.row, one)
+                print(job.connections, job.name, json.dumps(one), file=sys.stderr, flush=True)
+        pids = {job.server.name: job.server.pid for job in jobs if job.server.pid}
+        memory = {name: memory_megabytes(pid) for name, pid in pids.items()}
+    tables = report.text(results, jobs, memory, options)
+    print(tables)
     if options.markdown:
-        options.markdown.write_text("\n".join(lines) + "\n")
+        report.write(options.markdown, tables)
+    if options.plot:
+        options.plot.write_text(plot.svg(results, jobs))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("bench: stopped")
