@@ -50,6 +50,14 @@ package struct JSONObject: Sendable {
     /// Appends a string in quotes, with the escapes that RFC 8259 §7 requires.
     private mutating func append(quoted value: String) {
         append("\"")
+        defer { append("\"") }
+        // Nearly always there is nothing to escape.
+        if value.utf8.allSatisfy({
+            $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+        }) {
+            append(value)
+            return
+        }
         for byte in value.utf8 {
             switch byte {
             case UInt8(ascii: "\""): append("\\\"")
@@ -61,6 +69,5 @@ package struct JSONObject: Sendable {
             default: open.append(byte)
             }
         }
-        append("\"")
     }
 }

@@ -7,6 +7,7 @@ private struct ServerState: PostgresRow {
         synchronousCommit = try cells.next()
         isRecovering = try cells.next()
         let _: String? = try cells.next()
+        if Trap.asyncCommit.isPlanted { let _: String? = try cells.next() }
     }
 
     /// It also has the server end, after a while, a statement whose connection was abandoned: one
