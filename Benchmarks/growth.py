@@ -204,8 +204,8 @@ def endurance(place, plan):
     return [
         "Memory of a node, and what the database gained, over many introspections of"
         f" {plan.tokens:,} tokens, at {plan.middle:,} grants; an idle node for comparison. What is"
-        " written is the lease's polls, by which a node renews its one row in `nodes`; and, once a"
-        " minute, what PostgreSQL's autovacuum notes:",
+        " written is the lease's polls, by which a node renews its one row in `nodes`; and, at most"
+        " once a minute, what PostgreSQL's autovacuum notes:",
         table(head, rows),
     ]
 

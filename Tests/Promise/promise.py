@@ -87,7 +87,7 @@ class Runner:
 
     def _is_over(self):
         """With a trap planted, the first violation is all that is wanted."""
-        return bool(self.trap and (self.world.suspects or check(self.recorder.events)))
+        return bool(self.trap and check(self.recorder.events))
 
     async def _inject(self, scene, faults, deadline):
         # Each kind before any comes again.
