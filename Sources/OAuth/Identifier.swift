@@ -1,7 +1,7 @@
 /// A 128-bit identifier of a row: a client, a token, a grant, a node (RFC 9562).
 ///
 /// New ones are UUIDv7: they begin with the time, so rows made together lie together in an index.
-package struct Identifier: Hashable, Comparable, Sendable {
+package struct Identifier: Hashable, Comparable, BitwiseCopyable, Sendable {
     package let high: UInt64
     package let low: UInt64
 

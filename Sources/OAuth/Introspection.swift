@@ -16,14 +16,15 @@ package enum Introspection {
 
     /// The same, by the client that the token was issued to and the audience that it is for.
     package static func mayKnow(
-        _ caller: Client, client: Identifier, audience: [String], isRefreshToken: Bool
+        _ caller: Client, client: Identifier, audience: @autoclosure () -> [String],
+        isRefreshToken: Bool
     ) -> Bool {
         if client == caller.id { return true }
         return switch caller.introspects {
         case .own: false
         case .audience:
             !isRefreshToken
-                && audience.contains { $0 == caller.clientID || caller.audiences.contains($0) }
+                && audience().contains { $0 == caller.clientID || caller.audiences.contains($0) }
         case .any: true
         }
     }

@@ -212,16 +212,18 @@ package struct TokenCodec: Sendable {
 ///
 /// It is about arrays: as generic code of another module it took a fifth of the time of an
 /// introspection.
-package func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+package func constantTimeEqual(_ left: ArraySlice<UInt8>, _ right: ArraySlice<UInt8>) -> Bool {
     guard left.count == right.count else { return false }
     var difference: UInt8 = 0
-    for index in left.indices { difference |= left[index] ^ right[index] }
+    for (one, other) in zip(left.indices, right.indices) {
+        difference |= left[one] ^ right[other]
+    }
     return difference == 0
 }
 
-/// The same for parts of arrays.
+/// The same for other collections.
 package func constantTimeEqual(
     _ left: some Collection<UInt8>, _ right: some Collection<UInt8>
 ) -> Bool {
-    constantTimeEqual(Array(left), Array(right))
+    constantTimeEqual(Array(left)[...], Array(right)[...])
 }
