@@ -16,29 +16,49 @@ import Synchronization
 package final class AnswerCache: Sendable {
     /// An answer about an access token that was found alive.
     package struct Known: Sendable {
-        /// The answer of `/introspect`, whole.
-        package let body: [UInt8]
+        /// The body, the text, and the audience, each part of which ends with NUL.
+        let bytes: [UInt8]
+        let bodyCount: Int
+        let textCount: Int
         package let client: Identifier
-        package let audience: [String]
-        /// The token, as it is presented.
-        let text: [UInt8]
         /// From this moment on it has to be read again; it is not the end where something is only idle.
         package let certainUntil: UnixTime
+
+        init(
+            bytes: [UInt8], bodyCount: Int, textCount: Int, client: Identifier,
+            certainUntil: UnixTime
+        ) {
+            self.bytes = bytes
+            self.bodyCount = bodyCount
+            self.textCount = textCount
+            self.client = client
+            self.certainUntil = certainUntil
+        }
 
         package init(
             body: [UInt8], client: Identifier, audience: [String], text: [UInt8],
             certainUntil: UnixTime
         ) {
-            self.body = body
-            self.client = client
-            self.audience = audience
-            self.text = text
-            self.certainUntil = certainUntil
+            self.init(
+                bytes: body + text + audience.flatMap { Array($0.utf8) + [0] },
+                bodyCount: body.count, textCount: text.count, client: client,
+                certainUntil: certainUntil)
+        }
+
+        /// The answer of `/introspect`, whole.
+        package var body: ArraySlice<UInt8> { bytes[..<bodyCount] }
+
+        /// The token, as it is presented.
+        var text: ArraySlice<UInt8> { bytes[bodyCount..<(bodyCount + textCount)] }
+
+        package var audience: [String] {
+            bytes[(bodyCount + textCount)...].split(separator: 0, omittingEmptySubsequences: false)
+                .dropLast().map { String(decoding: $0, as: UTF8.self) }
         }
     }
 
     /// What an answer hangs on; where there is nothing, the id of nothing.
-    package struct Scopes: Sendable {
+    package struct Scopes: BitwiseCopyable, Sendable {
         let client: Identifier
         let grant: Identifier
         let session: Identifier
@@ -57,46 +77,67 @@ package final class AnswerCache: Sendable {
         static let nothing = Identifier(high: 0, low: 0)
     }
 
-    private struct Entry {
-        let known: Known
-        let scopes: Scopes
-        /// The tick up to which it was found good.
-        var tick: Int64
-
-        var bytes: Int { AnswerCache.entryBytes + known.body.count + known.text.count }
-    }
-
     /// Two generations: what is used moves to the younger one, and the older one is dropped whole when
     /// the younger one is full. Several shards, so that threads rarely meet, and a table that grows
     /// holds up few.
     private struct Generations {
-        var young: [Identifier: Entry] = [:]
-        var old: [Identifier: Entry] = [:]
-        var youngBytes = 0
-        var oldBytes = 0
+        private let limit: Int
+        private(set) var young: AnswerShelf
+        private(set) var old: AnswerShelf
 
-        mutating func keep(_ entry: Entry, of token: Identifier, limit: Int) {
-            if let old = old.removeValue(forKey: token) { oldBytes -= old.bytes }
-            if youngBytes + entry.bytes > limit {
-                old = young
-                oldBytes = youngBytes
-                young = [:]
-                youngBytes = 0
-            }
-            youngBytes += entry.bytes
-            if let replaced = young.updateValue(entry, forKey: token) {
-                youngBytes -= replaced.bytes
-            }
+        init(limit: Int) {
+            self.limit = limit
+            young = AnswerShelf(limit: limit)
+            old = AnswerShelf(limit: limit)
         }
 
-        mutating func drop(_ token: Identifier) {
-            if let entry = young.removeValue(forKey: token) { youngBytes -= entry.bytes }
-            if let entry = old.removeValue(forKey: token) { oldBytes -= entry.bytes }
+        /// - Parameter isGood: whether nothing of these scopes has ended since that tick.
+        mutating func known(
+            _ token: Identifier, now: Int64, isGood: (Scopes, Int64) -> Bool
+        ) -> Known? {
+            if let position = young.position(of: token) {
+                let tick = young.tick(at: position)
+                if tick < now {
+                    guard isGood(young.scopes(at: position), tick) else {
+                        drop(token)
+                        return nil
+                    }
+                    young.set(tick: now, at: position)
+                }
+                return young.known(at: position)
+            }
+            guard let position = old.position(of: token) else { return nil }
+            let (scopes, tick) = (old.scopes(at: position), old.tick(at: position))
+            guard isGood(scopes, tick) else {
+                drop(token)
+                return nil
+            }
+            let known = old.known(at: position)
+            keep(known, of: token, scopes: scopes, tick: max(tick, now))
+            return known
+        }
+
+        mutating func keep(_ known: Known, of token: Identifier, scopes: Scopes, tick: Int64) {
+            old.remove(token)
+            if young.bytes + AnswerShelf.bytes(of: known) > limit {
+                old = young
+                young = AnswerShelf(limit: limit)
+            }
+            young.keep(known, of: token, scopes: scopes, tick: tick)
+        }
+
+        private mutating func drop(_ token: Identifier) {
+            young.remove(token)
+            old.remove(token)
         }
     }
 
     private final class Shard: Sendable {
-        let generations = Mutex(Generations())
+        let generations: Mutex<Generations>
+
+        init(limit: Int) {
+            generations = Mutex(Generations(limit: limit))
+        }
     }
 
     private struct Stamps {
@@ -133,8 +174,6 @@ package final class AnswerCache: Sendable {
     }
 
     private static let shardCount = 64
-    /// What an entry takes beside its body and text, in a table that is half full.
-    private static let entryBytes = 376
     private static let stampBytes = 120
 
     private let shards: [Shard]
@@ -152,10 +191,11 @@ package final class AnswerCache: Sendable {
     /// - Parameter bytes: about how much it may take; 0: it remembers nothing.
     package init(bytes: Int64) {
         isEnabled = bytes > 0
-        shards = (0..<Self.shardCount).map { _ in Shard() }
         // An eighth is for stamps, the rest for two generations in each shard.
         stampLimit = max(Int(bytes) / 8 / Self.stampBytes, 1024)
-        shardLimit = Int(bytes) / 8 * 7 / 2 / Self.shardCount
+        let limit = Int(bytes) / 8 * 7 / 2 / Self.shardCount
+        shardLimit = limit
+        shards = (0..<Self.shardCount).map { _ in Shard(limit: limit) }
     }
 
     // MARK: What is known
@@ -168,19 +208,10 @@ package final class AnswerCache: Sendable {
     package func known(_ token: Identifier, countsMiss: Bool = true) -> Known? {
         guard isEnabled else { return nil }
         let now = now
-        let known: Known? = shard(of: token).generations.withLock { generations in
-            if let entry = generations.young[token], entry.tick == now { return entry.known }
-            guard var entry = generations.young[token] ?? generations.old[token] else { return nil }
-            let isGood = stamps.withLock { stamps in
-                stamps.hasNone(of: entry.scopes, token: token, after: entry.tick)
+        let known = shard(of: token).generations.withLock { generations in
+            generations.known(token, now: now) { scopes, tick in
+                stamps.withLock { $0.hasNone(of: scopes, token: token, after: tick) }
             }
-            guard isGood else {
-                generations.drop(token)
-                return nil
-            }
-            entry.tick = max(entry.tick, now)
-            generations.keep(entry, of: token, limit: shardLimit)
-            return entry.known
         }
         if known == nil {
             if countsMiss { misses.add(1, ordering: .relaxed) }
@@ -197,8 +228,9 @@ package final class AnswerCache: Sendable {
     ) {
         guard isEnabled else { return }
         let tick = Trap.fillRace.isPlanted ? now : tick
-        let entry = Entry(known: known, scopes: scopes, tick: tick)
-        shard(of: token).generations.withLock { $0.keep(entry, of: token, limit: shardLimit) }
+        shard(of: token).generations.withLock {
+            $0.keep(known, of: token, scopes: scopes, tick: tick)
+        }
     }
 
     package func client(_ clientID: String) -> ClientRead? {
@@ -258,7 +290,7 @@ package final class AnswerCache: Sendable {
         for shard in shards {
             // What is dropped is freed after the lock.
             _ = shard.generations.withLock { generations in
-                defer { generations = Generations() }
+                defer { generations = Generations(limit: shardLimit) }
                 return generations
             }
         }
@@ -280,7 +312,7 @@ package final class AnswerCache: Sendable {
         for shard in shards {
             shard.generations.withLock { generations in
                 size.entries += generations.young.count + generations.old.count
-                size.bytes += generations.youngBytes + generations.oldBytes
+                size.bytes += generations.young.bytes + generations.old.bytes
             }
         }
         size.stamps = stamps.withLock { $0.latest.count }

@@ -61,7 +61,7 @@ extension Node {
     package func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {
         guard let id = TokenCodec.claimedID(ofAccessToken: text),
             let known = cache.known(id, countsMiss: false),
-            constantTimeEqual(text, known.text), time < known.certainUntil
+            constantTimeEqual(text[...], known.text), time < known.certainUntil
         else { return nil }
         return known
     }

@@ -75,7 +75,7 @@ package final class HotPath: Sendable {
 
     /// The body of an answer, and what is counted and logged of it.
     struct Content: Sendable {
-        fileprivate let bytes: [UInt8]
+        fileprivate let bytes: ArraySlice<UInt8>
         fileprivate let clientID: String
         fileprivate let arrivedAt: ContinuousClock.Instant
     }
@@ -170,7 +170,7 @@ package final class HotPath: Sendable {
         return answer
     }
 
-    private func introspect(_ body: ByteBuffer, _ client: Client, at time: UnixTime) -> [UInt8]? {
+    private func introspect(_ body: ByteBuffer, _ client: Client, at time: UnixTime) -> ArraySlice<UInt8>? {
         guard let text = Self.token(in: body), let known = node.remembered(text, at: time),
             Introspection.mayKnow(
                 client, client: known.client, audience: known.audience, isRefreshToken: false)
@@ -181,7 +181,7 @@ package final class HotPath: Sendable {
     /// A token of a client's own; nil for every other grant, and for what is refused.
     private func token(
         _ body: ByteBuffer, _ client: AuthenticatedClient, _ unretired: Set<UInt8>
-    ) -> [UInt8]? {
+    ) -> ArraySlice<UInt8>? {
         let view = body.readableBytesView
         let rest = view.dropFirst(Self.ownToken.count)
         // The scope alone may follow, and no credentials.
@@ -192,7 +192,7 @@ package final class HotPath: Sendable {
             let form = try? Form(parsing: view),
             let text = try? tokens.clientCredentials(form, client, unretired: unretired)
         else { return nil }
-        return Array(text.utf8)
+        return Array(text.utf8)[...]
     }
 
     private static let beginning: StaticString = """
