@@ -113,7 +113,7 @@ package final class LogFollower: Sendable {
             case .rejoin(let reason):
                 leave(because: reason)
             case .renew(let until):
-                if .now >= earliest(reign, following) {
+                if mayHold(under: reign, following) {
                     gate.grant(
                         following.incarnation, by: poll.primary, sentAt: sentAt, until: until)
                 }
@@ -125,7 +125,7 @@ package final class LogFollower: Sendable {
                 if Trap.earlyApplied.isPlanted { try await reportEarly(log, following, entries) }
                 cache.apply(entries)
                 lease.applied(through: entries.last?.number ?? following.applied)
-                if let until, .now >= earliest(reign, following) {
+                if let until, mayHold(under: reign, following) {
                     gate.grant(
                         following.incarnation, by: poll.primary, sentAt: sentAt, until: until)
                 }
@@ -139,14 +139,13 @@ package final class LogFollower: Sendable {
         let heardAt: ContinuousClock.Instant
     }
 
-    /// When a lease may first be held under a primary: once no other node can hold one of the primary
-    /// before it. Otherwise what is issued here would be unknown there, with proof.
-    private func earliest(
-        _ reign: Reign?, _ following: Lease.Following
-    ) -> ContinuousClock.Instant {
-        guard let reign, !Trap.noWaitAfterPromotion.isPlanted else { return .now }
-        return reign.heardAt
-            + Lease.outlasting(max(configuration.lease, following.joining.longestLease))
+    /// Whether a lease may be held under a primary by now: once no other node can hold one of the
+    /// primary before it. Otherwise what is issued here would be unknown there, with proof.
+    private func mayHold(under reign: Reign?, _ following: Lease.Following) -> Bool {
+        guard let reign else { return false }
+        if Trap.noWaitAfterPromotion.isPlanted { return true }
+        let longest = max(configuration.lease, following.joining.longestLease)
+        return .now >= reign.heardAt + Lease.outlasting(longest)
     }
 
     private func join(

@@ -147,6 +147,12 @@ class Database:
             connect_timeout=5,
         )
 
+    async def refuse_hosts(self):
+        """From now on it takes no new connections but the test's own."""
+        (self.data / "pg_hba.conf").write_text("local all all trust\n")
+        await self.sql("SELECT pg_reload_conf()", database="postgres")
+        await asyncio.sleep(0.1)
+
     async def sql(self, statement, *values, database="doornail"):
         """Runs a statement; its rows. While others take all connections, it waits for one: who
         knocks takes a place for a moment, too, also one that is kept for us."""

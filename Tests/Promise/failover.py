@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from functools import partial
 
 from faults import (
     drift_clock,
@@ -88,27 +89,54 @@ async def split(scene, seconds):
     try:
         await asyncio.sleep(scene.rng.choice((0, 0.1, 1)))
         await scene.installation.promote()
-        await scene.ends(hot[:8], *others)
-        await _wait_for_others(scene, others)
-        # Those who are on the right side end what the lonely node knows to be alive.
-        await scene.ends(hot[8:], *others)
-        for family in grants:
-            token, previous = family.refresh, family.previous
-            await scene.world.end_grant(others[0], family)
-            for presented in (previous, token):
-                if presented is not None and family.ended_ns is not None:
-                    scene.prober.spawn(scene.world.refresh(alone, family, presented))
-        # They issue what it cannot know.
-        for i in range(8):
-            client = scene.rng.choice(scene.world.machines)
-            made = await scene.world.client_token(others[i % 2], client)
-            if made is not None:
-                scene.prober.probe(alone, made, made.token, "issued elsewhere")
-        await _new_grants(scene, others, alone)
-        await scene.workload.end_wide(scene.rng, "client")
+        await _live_on(scene, others, alone, hot, grants)
         await asyncio.sleep(min(seconds, 5))
     finally:
         old.kill()
+
+
+async def keep_connections(scene, seconds):
+    """The standby is promoted, and the old primary takes no new connections; but one node keeps
+    those that it has for its reads, while its lease is the new primary's."""
+    network, old = scene.installation.network, scene.installation.primary
+    new, alone = scene.installation.standby, scene.rng.choice(NODE_NAMES)
+    others = [n for n in NODE_NAMES if n != alone]
+    hot, grants = await scene.workload.prepare(24), await _grants(scene, 6)
+    network.cut(old.name, new.name)
+    try:
+        await old.refuse_hosts()
+        await scene.installation.promote()
+        await old.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'doornail'"
+            " AND (client_addr <> %s::inet OR application_name = 'doornail lease')",
+            network.addresses[alone],
+        )  # fmt: skip
+        await _live_on(scene, others, alone, hot, grants)
+        await asyncio.sleep(min(seconds, 5))
+    finally:
+        old.kill()
+
+
+async def _live_on(scene, others, alone, hot, grants):
+    """Under the new primary tokens end and are issued, of which one node's old one knows nothing."""
+    await scene.ends(hot[:8], *others)
+    await _wait_for_others(scene, others)
+    # Those who are on the right side end what the lonely node knows to be alive.
+    await scene.ends(hot[8:], *others)
+    for family in grants:
+        token, previous = family.refresh, family.previous
+        await scene.world.end_grant(others[0], family)
+        for presented in (previous, token):
+            if presented is not None and family.ended_ns is not None:
+                scene.prober.spawn(scene.world.refresh(alone, family, presented))
+    # They issue what it cannot know.
+    for i in range(8):
+        client = scene.rng.choice(scene.world.machines)
+        made = await scene.world.client_token(others[i % 2], client)
+        if made is not None:
+            scene.prober.probe(alone, made, made.token, "issued elsewhere")
+    await _new_grants(scene, others, alone)
+    await scene.workload.end_wide(scene.rng, "client")
 
 
 async def _new_grants(scene, others, alone):
@@ -126,16 +154,18 @@ async def cancel_waits(scene, seconds):
     are committed at the primary alone; then they are asked for again. Sometimes the standby is
     promoted, which knows nothing of them."""
     network, old, new = scene.installation.network, scene.database, scene.installation.standby
-    hot = await scene.workload.prepare(12)
+    hot = await scene.workload.prepare(16)
     network.cut(old.name, new.name)
-    waiting = (
-        "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    )
-    for _ in range(3):
-        await scene.ends([f for f in hot if f.ended_ns is None])
-        for _ in range(6):
-            await asyncio.sleep(0.1)
-            await old.sql(waiting)
+    # At first nodes still hold the leases from before; they are asked again meanwhile.
+    for family in hot[:6]:
+        scene.prober.spawn(scene.workload.insist(partial(_end, scene, family), scene.rng))
+    for pause in (*[0.005] * 60, *[0.1] * 18):
+        if pause == 0.1:
+            await scene.ends([f for f in hot[6:] if f.ended_ns is None][:3])
+        await asyncio.sleep(pause)
+        await old.sql(
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        )
     if scene.rng.random() < 0.7:
         old.kill()
         network.mend()
@@ -146,6 +176,10 @@ async def cancel_waits(scene, seconds):
                 scene.prober.probe(name, family, family.token, "after the failover")
     else:
         await asyncio.sleep(min(seconds, 2))
+
+
+async def _end(scene, family, node):
+    return await scene.world.end_token(node, family)
 
 
 async def cut_databases(scene, seconds):
@@ -210,7 +244,7 @@ async def stop_standby(scene, seconds):
 
 
 STANDBY = (
-    split, cancel_waits, fail_over, cut_databases, cut_node, blink_network, kill_standby,
+    split, keep_connections, cancel_waits, fail_over, cut_databases, cut_node, blink_network, kill_standby,
     stop_standby, kill_node, stop_node, kill_database, terminate_backends, lock_clock, lock_nodes,
     wide_ends, step_clock, drift_clock,
 )  # fmt: skip

@@ -110,12 +110,17 @@ class Installation:
         self.primary = None
         self.network = None
 
-    async def start(self):
-        """Everything, until all nodes are ready."""
+    async def start(self, script=""):
+        """Everything, until all nodes are ready.
+
+        - script: SQL that is run once the schema is there.
+        """
         await self.start_databases()
         self.environment["DATABASE_URL"] = self.url(*self.databases.values())
         self.environment["DOORNAIL_SECRET"] = (await self.run("secret")).strip()
         await self.run("migrate")
+        if script:
+            await self.primary.sql(script)
         for name in NODES:
             self.nodes[name] = self.make_node(name)
             self.nodes[name].start()

@@ -16,7 +16,33 @@ class Scenario:
     seconds: int = 60
     # It needs a coincidence; the model of Tests/Model is where it is caught for certain.
     is_rare: bool = False
+    # What the database has of it: a script that is run before the nodes start.
+    script: str = ""
 
+
+# Numbers that are not drawn in the order of commits.
+SEQUENCE = """
+CREATE SEQUENCE trap_numbers;
+GRANT USAGE ON SEQUENCE trap_numbers TO doornail;
+DROP TRIGGER guard_row ON revocation_clock;
+DROP TRIGGER guard_row ON revocations;
+CREATE OR REPLACE FUNCTION append_revocation(
+    kind text, subject uuid, key_id smallint, is_end boolean, reason text, actor text
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    next_number bigint := nextval('trap_numbers');
+    present integer := ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::integer;
+BEGIN
+    PERFORM pg_sleep(random() * 0.01);
+    UPDATE revocation_clock SET last_number = greatest(last_number, next_number),
+        timeline = present, timeline_since = coalesce(timeline_since, clock_timestamp());
+    INSERT INTO revocations (number, kind, subject, key_id, is_end, reason, actor)
+        VALUES (next_number, kind, subject, key_id, is_end, coalesce(reason, ''), coalesce(actor, ''));
+    PERFORM pg_notify('doornail_revocations', '');
+END
+$$;
+"""
 
 TRAPS = {
     # A commit that was acknowledged before it was written is lost by a crash.
@@ -33,10 +59,14 @@ TRAPS = {
     "early-node-rows": Scenario("single", (races.join_while_committing,), 90),
     "fill-race": Scenario("single", (races.race_fills, races.calm)),
     "unstamped-scopes": Scenario("single", (races.wide_ends,)),
-    "old-primary": Scenario("standby", (failover.split,), 90),
+    # A node with a lease of the new primary reads from the old one.
+    "old-primary": Scenario("standby", (failover.keep_connections,), 90),
     # The old primary refuses what it does not know, and issues under an old epoch.
-    "no-proof": Scenario("standby", (failover.split,), 90),
-    "retry-by-read": Scenario("standby", (failover.split,), 90),
+    "no-proof": Scenario("standby", (failover.keep_connections, failover.split), 90),
+    # The standby is promoted between two reads of one request.
+    "retry-by-read": Scenario(
+        "standby", (failover.keep_connections, failover.split), 90, is_rare=True
+    ),
     "upsert-poll": Scenario("single", (races.give_up_node,), 90, is_rare=True),
     "no-wait-after-promotion": Scenario(
         "standby", (failover.fail_over, failover.split), 120, is_rare=True
@@ -44,7 +74,7 @@ TRAPS = {
     # What was not committed is acknowledged.
     "swallowed-error": Scenario("single", (faults.terminate_backends, faults.lock_timeout)),
     # Of two ends at once the later number is seen first.
-    "sequence-log": Scenario("single", (races.calm, faults.stop_backends)),
+    "sequence-log": Scenario("single", (races.calm, faults.stop_backends), script=SEQUENCE),
     # Asked again, an end that is committed at the primary alone is acknowledged.
     "no-op-revocation": Scenario("standby", (failover.cancel_waits,), 90),
     # A stopped node is asked before its timers can fire.

@@ -92,7 +92,6 @@ class World:
         self.api = None
         self.families, self.sessions = {}, {}
         self.listeners = []
-        self.suspects = []
         self.latencies = {"revoke": [], "introspect": [], "refresh": []}
 
     async def populate(self, users, apps, machines):
@@ -149,8 +148,6 @@ class World:
             return self.recorder.add("introspect", start, "unknown", active=None, **fields)
         active = json.loads(answer.body)["active"]
         event = self.recorder.add("introspect", start, "ok", active=active, **fields)
-        if active and family.ended_ns is not None and start > family.ended_ns:
-            self.suspects.append(event)
         if not active and prefix == "a" and family.is_live and len(family.access) == 1:
             family.is_doubtful = True
         return event
@@ -265,15 +262,12 @@ class World:
         if token == family.refresh and body["refresh_token"] != token:
             family.previous, family.refresh = token, body["refresh_token"]
         family.access.append(body["access_token"])
-        event = self.recorder.add(
+        return self.recorder.add(
             "refresh", start, "ok", **fields,
             access=self.recorder.name("a", body["access_token"]),
             refresh=self.recorder.name("r", body["refresh_token"]),
             expires_ns=start + body["expires_in"] * 1_000_000_000,
         )  # fmt: skip
-        if family.ended_ns is not None and start > family.ended_ns:
-            self.suspects.append(event)
-        return event
 
     # Ends.
 

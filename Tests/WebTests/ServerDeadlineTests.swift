@@ -41,7 +41,7 @@ import Web
         .init(name: "idle after an answer", steps: [.send(get)], statuses: [200]),
         .init(
             name: "half a header after an answer",
-            steps: [.send(get), .wait(milliseconds: 100), .send("GET /li")], statuses: [200, 408]),
+            steps: [.send(get), .answers(1), .send("GET /li")], statuses: [200, 408]),
         .init(
             name: "an answer slower than the idle time",
             steps: [.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")], statuses: [200]),
