@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import clocks  # noqa: E402
 import sandbox  # noqa: E402
-from checker import LINGER_NS, check  # noqa: E402
+from checker import SECOND, check  # noqa: E402
 from database import free_port  # noqa: E402
 from failover import STANDBY, make_good  # noqa: E402
 from faults import CLOCKS, SHORT, SINGLE, Scene  # noqa: E402
@@ -38,6 +38,8 @@ BINARY = ROOT / ".build/debug/doornail"
 
 
 FAULTS = {"single": (*SINGLE, *RACES), "standby": STANDBY}
+# Until then everything has returned, commands too (Installation.spawn).
+SETTLED_NS = 45 * SECOND
 DURATIONS = (0.1, 0.3, 0.5, 1, 1, 2, 2, 4, 7, 10)
 
 
@@ -52,7 +54,7 @@ class Runner:
         self.rng = random.Random(f"{options.seed} {self.name}")
         environment = {"DOORNAIL_CACHE": options.cache} if options.cache else {}
         if trap:
-            environment["DOORNAIL_TRAP"] = trap
+            environment |= {"DOORNAIL_TRAP": trap} | TRAPS[trap].environment
         arguments = (self.folder, options.binary, library, environment)
         if phase == "standby":
             self.installation = Standby(*arguments)
@@ -88,7 +90,7 @@ class Runner:
     def _is_over(self):
         """With a trap planted, the first violation is all that is wanted."""
         # What explains an answer may not have returned yet; what is alive after its end is final.
-        settled = now() - LINGER_NS
+        settled = now() - SETTLED_NS
         return self.trap is not None and any(
             violation.rule in ("S1", "S3") or violation.at < settled
             for violation in check(self.recorder.events)

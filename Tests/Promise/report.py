@@ -83,7 +83,9 @@ class Report:
     def is_good(self):
         """Without traps: nothing was violated. With traps: all were found but the rare ones."""
         if self.options.traps:
-            return all(p.violations or TRAPS[p.trap].is_rare for p in self.phases)
+            return all(
+                p.is_planted and (p.violations or TRAPS[p.trap].is_rare) for p in self.phases
+            )
         return not self.violations
 
     @staticmethod
