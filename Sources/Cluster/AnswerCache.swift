@@ -51,9 +51,10 @@ package final class AnswerCache: Sendable {
         /// The token, as it is presented.
         var text: ArraySlice<UInt8> { bytes[bodyCount..<(bodyCount + textCount)] }
 
-        package var audience: [String] {
+        /// Whether the token is for this one.
+        package func isFor(_ audience: String) -> Bool {
             bytes[(bodyCount + textCount)...].split(separator: 0, omittingEmptySubsequences: false)
-                .dropLast().map { String(decoding: $0, as: UTF8.self) }
+                .dropLast().contains { $0.elementsEqual(audience.utf8) }
         }
     }
 
@@ -118,6 +119,7 @@ package final class AnswerCache: Sendable {
         }
 
         mutating func keep(_ known: Known, of token: Identifier, scopes: Scopes, tick: Int64) {
+            guard young.canKeep(known) else { return drop(token) }
             old.remove(token)
             if young.bytes + AnswerShelf.bytes(of: known) > limit {
                 old = young

@@ -1,7 +1,7 @@
 import OAuth
 
-/// Answers about access tokens by the tokens' ids, laid one behind the other in a few large arrays: what
-/// it takes is known to the byte, no answer is an allocation of its own, and all are dropped at once.
+/// Answers about access tokens by the tokens' ids, laid one behind the other in a few large arrays: it is
+/// known what they take, no answer is an allocation of its own, and all are dropped at once.
 ///
 /// What is replaced or removed leaves a gap.
 struct AnswerShelf {
@@ -24,8 +24,10 @@ struct AnswerShelf {
         fileprivate let offset: Int
     }
 
-    /// How many bytes an array may have: positions in it have 16 bits.
+    /// How many bytes an array may have, and how many of them there may be: both have 16 bits in a
+    /// position.
     static let chunkBytes = 65_504
+    private static let chunkCount = 65_535
     static let headBytes = MemoryLayout<Head>.size
     private static let free = UInt32.max
     private static let removed = UInt32.max - 1
@@ -50,9 +52,14 @@ struct AnswerShelf {
             + index.count * MemoryLayout<UInt32>.size
     }
 
-    /// How much a new answer takes at most.
+    /// How much a new answer takes, with its share of the index.
     static func bytes(of known: AnswerCache.Known) -> Int {
         headBytes + known.bytes.count + 4 * MemoryLayout<UInt32>.size
+    }
+
+    /// Whether there is a place for it at all: an array is no larger than `chunkBytes`.
+    func canKeep(_ known: AnswerCache.Known) -> Bool {
+        Self.headBytes + known.bytes.count <= chunkBytes && chunks.count < Self.chunkCount
     }
 
     // MARK: Looking
@@ -94,9 +101,14 @@ struct AnswerShelf {
         return nil
     }
 
+    /// How many places after its first one a token was put.
+    func detour(of token: Identifier) -> Int? {
+        place(of: token).map { ($0.place - first(for: token)) & (index.count - 1) }
+    }
+
     /// The low half of an id is random, and its lowest bits have chosen the shard.
     private func first(for token: Identifier) -> Int {
-        Int(truncatingIfNeeded: token.low &* 0x9E37_79B9_7F4A_7C15 >> 32) & (index.count - 1)
+        Int(truncatingIfNeeded: (token.low &* 0x9E37_79B9_7F4A_7C15) >> 32) & (index.count - 1)
     }
 
     // MARK: Changing
@@ -108,12 +120,12 @@ struct AnswerShelf {
         write(head, at: position)
     }
 
-    /// Lays an answer down; one that is too large for it is not kept.
+    /// Lays an answer down, if it can be kept.
     mutating func keep(
         _ known: AnswerCache.Known, of token: Identifier, scopes: AnswerCache.Scopes, tick: Int64
     ) {
+        guard canKeep(known) else { return }
         let size = Self.headBytes + known.bytes.count
-        guard size <= chunkBytes else { return }
         let head = Head(
             token: token, scopes: scopes, tick: tick, certainUntil: known.certainUntil.seconds,
             bodyCount: UInt16(known.bodyCount), textCount: UInt16(known.textCount),

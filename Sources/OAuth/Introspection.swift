@@ -10,21 +10,19 @@ package enum Introspection {
         _ caller: Client, about live: LiveToken, _ token: Token
     ) -> Bool {
         mayKnow(
-            caller, client: live.client, audience: live.audience,
-            isRefreshToken: token.isRefreshToken)
+            caller, client: live.client, isRefreshToken: token.isRefreshToken,
+            isFor: live.audience.contains)
     }
 
-    /// The same, by the client that the token was issued to and the audience that it is for.
+    /// The same, by the client that the token was issued to, and who it is for.
     package static func mayKnow(
-        _ caller: Client, client: Identifier, audience: @autoclosure () -> [String],
-        isRefreshToken: Bool
+        _ caller: Client, client: Identifier, isRefreshToken: Bool, isFor: (String) -> Bool
     ) -> Bool {
         if client == caller.id { return true }
         return switch caller.introspects {
         case .own: false
         case .audience:
-            !isRefreshToken
-                && audience().contains { $0 == caller.clientID || caller.audiences.contains($0) }
+            !isRefreshToken && (isFor(caller.clientID) || caller.audiences.contains(where: isFor))
         case .any: true
         }
     }

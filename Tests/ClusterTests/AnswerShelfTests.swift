@@ -27,7 +27,8 @@ import Testing
         let found = shelf.known(at: position)
         #expect(Array(found.body) == Array("body".utf8))
         #expect(Array(found.text) == Array("dn_at_1".utf8))
-        #expect(found.audience == ["https://a", "", "é"])
+        #expect(["https://a", "", "é"].allSatisfy(found.isFor))
+        #expect(!["https://", "a", "https://a\0"].contains(where: found.isFor))
         #expect(found.client == AnswerCacheTests.id(2))
         #expect(found.certainUntil == UnixTime(seconds: 7))
         #expect(shelf.tick(at: position) == 5)
@@ -64,19 +65,40 @@ import Testing
         #expect(shelf.position(of: AnswerCacheTests.id(3_001)) == nil)
     }
 
+    /// However many there are, and whichever of a cache's shards it is, each is found at once.
+    @Test(arguments: [0, 6, 63] as [UInt64])
+    func detoursAreShort(shard: UInt64) {
+        var shelf = AnswerShelf(limit: 1 << 24)
+        var random = SystemRandomNumberGenerator()
+        let tokens = (0..<10_000).map { _ in
+            let id = Identifier(milliseconds: 1, using: &random)
+            return Identifier(high: id.high, low: id.low & ~63 | shard)
+        }
+        for token in tokens {
+            shelf.keep(Self.known("x"), of: token, scopes: Self.scopes, tick: 1)
+        }
+        let detours = tokens.compactMap(shelf.detour)
+        #expect(detours.count == tokens.count)
+        #expect(detours.reduce(0, +) < 2 * tokens.count)
+    }
+
     /// What it says that it takes is what it was allowed, also with what was replaced.
     @Test func itsSize() {
-        var shelf = AnswerShelf(limit: 5_000)
+        var shelf = AnswerShelf(limit: 100_000)
         #expect(shelf.bytes == 0)
-        var kept = 0
-        while shelf.bytes + AnswerShelf.bytes(of: Self.known("\(kept)")) <= 5_000 {
-            shelf.keep(
-                Self.known("\(kept)"), of: AnswerCacheTests.id(UInt64(kept % 10)),
-                scopes: Self.scopes, tick: 1)
-            kept += 1
-            if kept > 1_000 { break }
+        func next(_ number: Int) -> AnswerCache.Known {
+            Self.known(String(repeating: "x", count: number % 97))
         }
-        #expect(shelf.bytes <= 5_000)
+        var kept = 0
+        while shelf.bytes + AnswerShelf.bytes(of: next(kept)) <= 100_000 {
+            shelf.keep(
+                next(kept), of: AnswerCacheTests.id(UInt64(kept % 10)), scopes: Self.scopes,
+                tick: 1)
+            kept += 1
+        }
+        #expect(shelf.bytes <= 100_000)
+        #expect(shelf.bytes > 90_000)
+        #expect(kept > 300)
         #expect(shelf.count == 10)
     }
 
@@ -87,6 +109,7 @@ import Testing
         let large = String(repeating: "x", count: room)
         shelf.keep(
             Self.known(large), of: AnswerCacheTests.id(1), scopes: Self.scopes, tick: 1)
+        #expect(!shelf.canKeep(Self.known(large)))
         #expect(shelf.count == 0)
         #expect(Self.body(shelf, AnswerCacheTests.id(1)) == nil)
     }

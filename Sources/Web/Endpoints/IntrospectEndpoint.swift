@@ -22,8 +22,8 @@ struct IntrospectEndpoint: Sendable {
             let known = try await services.node.answer(
                 about: token, issuer: services.issuer.text, by: context.deadline),
             Introspection.mayKnow(
-                sent.client.client, client: known.client, audience: known.audience,
-                isRefreshToken: token.isRefreshToken)
+                sent.client.client, client: known.client, isRefreshToken: token.isRefreshToken,
+                isFor: known.isFor)
         else { return inactive(context) }
         context.log.outcome = "active"
         return Answer.json(ByteBuffer(bytes: known.body))
