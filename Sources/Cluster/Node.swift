@@ -55,7 +55,7 @@ package final class Node: Sendable {
     /// What it remembers.
     package let cache: AnswerCache
     /// What the event loops ask the database.
-    package let questions = Questions()
+    package let questions = Questions<TokenQuestion, TokenAnswer>(label: "questions")
 
     let store: Store
     private let secrets: [ServerSecret]

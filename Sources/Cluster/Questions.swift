@@ -3,76 +3,74 @@ package import OAuth
 package import Storage
 import Synchronization
 
-/// Questions about tokens that the database has to answer, as the event loops ask them: what is asked
-/// while one read is under way is asked together in the next one, without a task for each.
+/// What the event loops have the database asked or told: what comes while a batch is under way is done
+/// together in the next one, without a task for each.
 ///
-/// It says what is alive, and nothing else: whoever gets no answer goes to the endpoint, which knows
-/// how to wait, to fail and to say no. So nobody waits here for long; the read itself may.
-package final class Questions: Sendable {
-    package struct Question: Sendable {
-        let clientID: String
-        let token: Token
-        let issuer: String
+/// It says what went well, and nothing else: whoever gets no answer goes to the endpoint, which knows
+/// how to wait, to fail and to say no. So nobody waits here for long; the batch itself may.
+package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
+    private struct Question: Sendable {
+        let subject: Subject
         let askedAt: ContinuousClock.Instant
         let answered: @Sendable (Answer?) -> Void
-
-        /// - Parameter answered: is called once, on any thread.
-        package init(
-            clientID: String, token: Token, issuer: String, askedAt: ContinuousClock.Instant,
-            answered: @escaping @Sendable (Answer?) -> Void
-        ) {
-            self.clientID = clientID
-            self.token = token
-            self.issuer = issuer
-            self.askedAt = askedAt
-            self.answered = answered
-        }
-    }
-
-    /// That a token is alive, and who asked.
-    package struct Answer: Sendable {
-        package let caller: ClientRead
-        package let known: AnswerCache.Known
     }
 
     private struct State {
         var isRunning = false
         var waiting: [Question] = []
-        /// What is being read; empty once nobody waits for it any more.
-        var asked: [Question] = []
-        var isOverdue = false
-        /// The reader, when it has nothing to do.
-        var reader: CheckedContinuation<Void, Never>?
+        /// What is under way, by the answerer that does it; empty once nobody waits for it any more.
+        var asked: [[Question]] = []
+        /// Answerers whose batch nobody waits for any more.
+        var overdue: Set<Int> = []
+        /// Answerers that have nothing to do.
+        var idle: [CheckedContinuation<Void, Never>] = []
     }
 
     private let state = Mutex(State())
-    private let sizes = Recorder(
-        label: "doornail_postgres_batch_size", dimensions: [("batch", "questions")],
-        aggregate: true)
+    private let sizes: Recorder
 
-    /// Takes a question; false where nobody reads them, too many wait, or the database is slow.
-    package func ask(_ question: Question) -> Bool {
-        let (isTaken, reader) = state.withLock { state in
-            guard state.isRunning, !state.isOverdue,
+    package init(label: String) {
+        sizes = Recorder(
+            label: "doornail_postgres_batch_size", dimensions: [("batch", label)], aggregate: true)
+    }
+
+    /// Takes a question.
+    /// - Parameter answered: is called once, on any thread; with nil where the endpoint has to see to it.
+    /// - Returns: false where nobody answers them, too many wait, or the database is slow; then
+    ///   `answered` is not called.
+    package func ask(
+        _ subject: Subject, askedAt: ContinuousClock.Instant,
+        answered: @escaping @Sendable (Answer?) -> Void
+    ) -> Bool {
+        let question = Question(subject: subject, askedAt: askedAt, answered: answered)
+        let (isTaken, answerer) = state.withLock { state in
+            guard state.isRunning, state.overdue.isEmpty,
                 state.waiting.count < Limits.waitingQuestions
             else { return (false, CheckedContinuation<Void, Never>?.none) }
             state.waiting.append(question)
-            defer { state.reader = nil }
-            return (true, state.reader)
+            return (true, state.idle.popLast())
         }
-        reader?.resume()
+        answerer?.resume()
         return isTaken
     }
 
-    /// Reads until the task is cancelled; what waits then gets no answer.
-    func run(_ read: @escaping @Sendable ([Question]) async -> [Answer?]) async {
-        state.withLock { $0.isRunning = true }
+    /// Answers until the task is cancelled; what waits then gets no answer.
+    /// - Parameter batches: how many may be under way at once.
+    package func run(
+        batches: Int = 1, _ answer: @escaping @Sendable ([Subject]) async -> [Answer?]
+    ) async {
+        state.withLock { state in
+            state.isRunning = true
+            state.asked = Array(repeating: [], count: batches)
+        }
         await withTaskGroup { group in
-            group.addTask {
-                await withTaskCancellationHandler {
-                    await self.readAll(read)
-                } onCancel: {
-                    self.stop()
+            for number in 0..<batches {
+                group.addTask {
+                    await withTaskCancellationHandler {
+                        await self.answerAll(number, answer)
+                    } onCancel: {
+                        self.stop()
+                    }
                 }
             }
             group.addTask {
@@ -84,14 +82,16 @@ package final class Questions: Sendable {
         }
     }
 
-    private func readAll(_ read: @Sendable ([Question]) async -> [Answer?]) async {
-        while let batch = await next() {
+    private func answerAll(
+        _ number: Int, _ answer: @Sendable ([Subject]) async -> [Answer?]
+    ) async {
+        while let batch = await next(for: number) {
             sizes.record(batch.count)
-            let answers = await read(batch)
+            let answers = await answer(batch.map(\.subject))
             let isWanted = state.withLock { state in
-                defer { state.asked = [] }
-                state.isOverdue = false
-                return !state.asked.isEmpty
+                defer { state.asked[number] = [] }
+                state.overdue.remove(number)
+                return !state.asked[number].isEmpty
             }
             guard isWanted else { continue }
             for (question, answer) in zip(batch, answers) { question.answered(answer) }
@@ -99,20 +99,20 @@ package final class Questions: Sendable {
     }
 
     /// What waits, as soon as anything does; nil at the end.
-    private func next() async -> [Question]? {
+    private func next(for number: Int) async -> [Question]? {
         while true {
             let (batch, isRunning) = state.withLock { state in
                 let count = min(state.waiting.count, Limits.questionsAtOnce)
-                state.asked = Array(state.waiting.prefix(count))
+                state.asked[number] = Array(state.waiting.prefix(count))
                 state.waiting.removeFirst(count)
-                return (state.asked, state.isRunning)
+                return (state.asked[number], state.isRunning)
             }
             if !batch.isEmpty { return batch }
             guard isRunning else { return nil }
             await withCheckedContinuation { continuation in
                 let isDue = state.withLock { state in
                     guard state.waiting.isEmpty, state.isRunning else { return true }
-                    state.reader = continuation
+                    state.idle.append(continuation)
                     return false
                 }
                 if isDue { continuation.resume() }
@@ -120,42 +120,61 @@ package final class Questions: Sendable {
         }
     }
 
-    /// Sends the long way whoever has waited since before a moment. A read of theirs goes on, since to
-    /// break it off would cost its connection; until it has come back, no more questions are taken.
+    /// Sends the long way whoever has waited since before a moment. The batches under way go on, since
+    /// to break them off would cost connections; until they have come back, no more questions are taken.
     private func giveUp(before moment: ContinuousClock.Instant) {
         let late = state.withLock { state in
-            guard let oldest = state.asked.first ?? state.waiting.first, oldest.askedAt < moment
-            else { return [Question]() }
-            defer {
-                state.isOverdue = !state.asked.isEmpty
-                state.asked = []
-                state.waiting = []
+            let all = state.asked.flatMap(\.self) + state.waiting
+            guard all.contains(where: { $0.askedAt < moment }) else { return [Question]() }
+            for number in state.asked.indices where !state.asked[number].isEmpty {
+                state.asked[number] = []
+                state.overdue.insert(number)
             }
-            return state.asked + state.waiting
+            state.waiting = []
+            return all
         }
         for question in late { question.answered(nil) }
     }
 
     private func stop() {
-        let (reader, left) = state.withLock { state in
+        let (idle, left) = state.withLock { state in
             state.isRunning = false
             defer {
-                state.reader = nil
+                state.idle = []
                 state.waiting = []
             }
-            return (state.reader, state.waiting)
+            return (state.idle, state.waiting)
         }
-        reader?.resume()
+        for answerer in idle { answerer.resume() }
         for question in left { question.answered(nil) }
     }
+}
+
+/// A question about a token, of a client that says who it is.
+package struct TokenQuestion: Sendable {
+    let clientID: String
+    let token: Token
+    let issuer: String
+
+    package init(clientID: String, token: Token, issuer: String) {
+        self.clientID = clientID
+        self.token = token
+        self.issuer = issuer
+    }
+}
+
+/// That a token is alive, and who asked.
+package struct TokenAnswer: Sendable {
+    package let caller: ClientRead
+    package let known: AnswerCache.Known
 }
 
 extension Node {
     /// Answers questions from the database; nil for each that it cannot call alive now.
     ///
     /// The lease is looked at first, then what they are about is read, as for `answer(about:)`.
-    func read(_ questions: [Questions.Question]) async -> [Questions.Answer?] {
-        let nothing: [Questions.Answer?] = questions.map { _ in nil }
+    func read(_ questions: [TokenQuestion]) async -> [TokenAnswer?] {
+        let nothing: [TokenAnswer?] = questions.map { _ in nil }
         guard gate.held(at: .now) != nil else { return nothing }
         let deadline = Store.deadline
         let ids = Array(Set(questions.map(\.clientID)))
@@ -167,7 +186,7 @@ extension Node {
                 guard let caller = clients[question.clientID],
                     case .alive(let live) = Liveness.of(question.token, in: state)
                 else { return nil }
-                return Questions.Answer(
+                return TokenAnswer(
                     caller: caller,
                     known: Self.known(question.token, live, issuer: question.issuer))
             }

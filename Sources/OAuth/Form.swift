@@ -8,7 +8,7 @@ package struct Form: Sendable, Equatable {
         let value: String
     }
 
-    /// In the order in which they came. A client sends a handful, so a search beats a table.
+    /// In the order in which they came.
     private var parameters: [Parameter] = []
 
     /// Parameters that may be sent more than once.
@@ -33,6 +33,7 @@ package struct Form: Sendable, Equatable {
 
     /// It is about arrays: as generic code of another module it cost ten times as much.
     private init(_ body: [UInt8], _ repeated: inout Set<String>?) throws(OAuthError) {
+        var names: Set<String> = []
         var count = 0
         var start = 0
         while start < body.count {
@@ -52,8 +53,7 @@ package struct Form: Sendable, Equatable {
                 throw OAuthError(.unreadable(parameter: name))
             }
             if repeated != nil, value.isEmpty { continue }
-            guard !parameters.contains(where: { $0.name == name }) || Form.repeatable.contains(name)
-            else {
+            guard names.insert(name).inserted || Form.repeatable.contains(name) else {
                 guard repeated != nil else {
                     throw OAuthError(.repeated(parameter: name))
                 }
@@ -68,6 +68,9 @@ package struct Form: Sendable, Equatable {
     package subscript(name: String) -> String? {
         parameters.first { $0.name == name && !$0.value.isEmpty }?.value
     }
+
+    /// What was sent, with or without a value.
+    package var names: Set<String> { Set(parameters.map(\.name)) }
 
     /// All values of a parameter that may repeat.
     package func all(_ name: String) -> [String] {

@@ -38,6 +38,9 @@ package enum Limits {
     package static let questionsAtOnce = 256
     /// How long they wait before they go the long way, which has `storeDeadline` from then on.
     package static let questionsDeadline: Duration = .milliseconds(400)
+    /// How long a client may use a refresh token again, at the least, for it to be used with others:
+    /// longer than a request takes that is answered the long way after all.
+    package static let refreshedTogetherWindow: Int32 = 15
     /// Clients that a node remembers.
     package static let cachedClients = 10_000
     /// A user's name, in bytes.

@@ -247,6 +247,22 @@ extension Store {
         }
     }
 
+    /// Uses refresh tokens in one statement, in order; nil for each of which it is not known what came.
+    /// It waits for nobody else's, and where it fails, some may have been used.
+    package func rotate(
+        _ rotations: [Rotation], by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> [RefreshTokenGrant.Verdict?] {
+        if Trap.retryByRead.isPlanted { return rotations.map { _ in nil } }
+        guard !rotations.isEmpty else { return [] }
+        do {
+            return try await Grants.rotate(
+                rotations, pool: pool, authority: authority, deadline: deadline
+            ).map { try? $0.get() }
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
     /// A trap: a retry whose answer rests on a read that nothing proves.
     private func answerByRead(
         _ rotation: Rotation, by deadline: ContinuousClock.Instant

@@ -65,8 +65,8 @@ struct Server {
         let hotPath = HotPath(services, recorder: recorder)
         self.logger = logger
         backend = Backend(
-            url: try settings.databaseURL(), store: store, node: node, logger: logger,
-            onReady: onReady)
+            url: try settings.databaseURL(), store: store, node: node, hotPath: hotPath,
+            logger: logger, onReady: onReady)
         reload = ReloadService(certificates: certificates, logger: logger)
         listeners = [
             Application(
@@ -143,6 +143,7 @@ struct Backend: Service {
     let url: String
     let store: Store
     let node: Node
+    let hotPath: HotPath
     let logger: Logger
     let onReady: @Sendable () async -> Void
 
@@ -181,8 +182,9 @@ struct Backend: Service {
                     throw CommandFailure(error.description)
                 }
             }
+            group.addTask { await hotPath.run() }
             group.addTask { await tidy() }
-            // The second ends only when it is cancelled.
+            // The others end only when they are cancelled.
             try await group.next()
             group.cancelAll()
         }

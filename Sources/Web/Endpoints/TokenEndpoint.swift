@@ -6,7 +6,7 @@ import Storage
 
 /// `/token`: gives tokens (RFC 6749 §3.2).
 struct TokenEndpoint: Sendable {
-    private let services: Services
+    let services: Services
 
     init(_ services: Services) {
         self.services = services
@@ -139,19 +139,16 @@ struct TokenEndpoint: Sendable {
         }
         // Before the rotation, so that nothing that can fail follows it.
         try requireSigner(for: request.scope ?? request.grant.scope, of: client)
-        if request.isUse { try await noteUse(of: request.grant, in: state, context) }
-        let keyID = try services.node.signingKeyID(unretired: sent.unretiredKeyIDs)
-        let verdict = try await services.store.rotate(
-            Rotation(
-                grant: request.grant.id, generation: request.token.generation, keyID: keyID,
-                idleSeconds: services.lifetimes.refreshTokenIdleSeconds,
-                retryWindowSeconds: Int64(client.retryWindowSeconds), rotates: client.rotates,
-                outage: try services.node.outage()),
-            by: context.deadline)
-        switch verdict {
+        if let session = useDue(of: request, in: state) {
+            try await services.store.useSession(
+                session, from: nil, idleSeconds: services.lifetimes.session.idleSeconds,
+                by: context.deadline)
+        }
+        let rotation = try rotation(for: request, of: client, unretired: sent.unretiredKeyIDs)
+        switch try await services.store.rotate(rotation, by: context.deadline) {
         case .issue(let successor, let now):
             return try await refreshed(
-                request, successor, of: client, keyID: keyID, at: now, in: state)
+                request, successor, of: client, keyID: rotation.keyID, at: now, in: state)
         case .replay:
             try await endReplayed(request.grant.id, "refresh token replayed", context)
             throw RefreshTokenGrant.refusal("replayed")
@@ -166,31 +163,46 @@ struct TokenEndpoint: Sendable {
         }
     }
 
-    /// A refresh is a use of its login.
-    private func noteUse(
-        of grant: GrantState, in state: Liveness.State, _ context: DoornailContext
-    ) async throws(StoreError) {
-        let idleSeconds = services.lifetimes.session.idleSeconds
-        guard !grant.isOffline, let session = state.session,
-            session.isUseDue(at: state.readAt, idleSeconds: idleSeconds)
-        else { return }
-        try await services.store.useSession(
-            session.id, from: nil, idleSeconds: idleSeconds, by: context.deadline)
+    /// The login whose use has to be noted: a refresh is one.
+    func useDue(of request: RefreshTokenGrant, in state: Liveness.State) -> Identifier? {
+        guard request.isUse, !request.grant.isOffline, let session = state.session,
+            session.isUseDue(
+                at: state.readAt, idleSeconds: services.lifetimes.session.idleSeconds)
+        else { return nil }
+        return session.id
     }
 
-    private func refreshed(
-        _ request: RefreshTokenGrant, _ successor: RefreshToken, of client: Client, keyID: UInt8,
-        at now: UnixTime, in state: Liveness.State
-    ) async throws -> Response {
+    func rotation(
+        for request: RefreshTokenGrant, of client: Client, unretired: Set<UInt8>
+    ) throws(StoreError) -> Rotation {
+        Rotation(
+            grant: request.grant.id, generation: request.token.generation,
+            keyID: try services.node.signingKeyID(unretired: unretired),
+            idleSeconds: services.lifetimes.refreshTokenIdleSeconds,
+            retryWindowSeconds: Int64(client.retryWindowSeconds), rotates: client.rotates,
+            outage: try services.node.outage())
+    }
+
+    /// The access token in answer to a refresh.
+    func accessToken(
+        for request: RefreshTokenGrant, keyID: UInt8, at now: UnixTime, in state: Liveness.State
+    ) throws(OAuthError) -> AccessToken {
         var expiresAt = min(
             now.adding(seconds: services.lifetimes.accessTokenSeconds), request.grant.expiresAt)
         if !request.grant.isOffline, let session = state.session {
             expiresAt = min(expiresAt, session.expiresAt)
         }
         guard expiresAt > now else { throw RefreshTokenGrant.refusal("expired meanwhile") }
-        let token = AccessToken(
+        return AccessToken(
             id: newID(now), keyID: keyID, subject: .grant(request.grant.id), issuedAt: now,
             expiresAt: expiresAt, scope: request.scope, audience: request.audience)
+    }
+
+    private func refreshed(
+        _ request: RefreshTokenGrant, _ successor: RefreshToken, of client: Client, keyID: UInt8,
+        at now: UnixTime, in state: Liveness.State
+    ) async throws -> Response {
+        let token = try accessToken(for: request, keyID: keyID, at: now, in: state)
         // A login that is over, or was made anew for offline access, vouches for nobody any more.
         let isAlive =
             Liveness.deathOfSession(state.session, user: state.user, at: state.readAt) == nil
@@ -247,7 +259,7 @@ struct TokenEndpoint: Sendable {
     }
 
     /// What the answer begins with, and the access token's text.
-    private func begun(
+    func begun(
         _ token: AccessToken, refreshToken: RefreshToken?
     ) throws -> (JSONObject, Redacted<String>) {
         let codec = try services.node.codec()

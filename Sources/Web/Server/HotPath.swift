@@ -8,9 +8,10 @@ import Synchronization
 
 /// Answers on the event loop where nothing has to be waited for: the caller is one that authenticated
 /// before and is remembered under a valid lease; it asks about a token that is remembered alive, or for
-/// a token of its own; and the request has the shape that clients give it. Where nothing is remembered
-/// (`DOORNAIL_CACHE=0`), introspections of all connections are read together. Everything else is passed
-/// on untouched to the endpoints, so that there is one place that says no.
+/// a token of its own; and the request has the shape that clients give it. Refresh tokens of all
+/// connections are used together, and where nothing is remembered (`DOORNAIL_CACHE=0`), introspections
+/// are read together. Everything else is passed on untouched to the endpoints, so that there is one place
+/// that says no.
 ///
 /// What is written is, byte by byte, what the endpoint would write; tests compare them.
 package final class HotPath: Sendable {
@@ -24,6 +25,7 @@ package final class HotPath: Sendable {
     /// Which secret a header that was right once had, by the header's digest: so that it need not be
     /// taken apart again. The client is looked up anew, and the secret compared, each time.
     private let callers = Mutex<[[UInt8]: Caller]>([:])
+    private let refreshes = Questions<Refresh, Refreshed>(label: "refreshes")
 
     /// What is answered here, and how it is counted and logged.
     private struct Route: Sendable {
@@ -77,6 +79,7 @@ package final class HotPath: Sendable {
     struct Content: Sendable {
         fileprivate let bytes: ArraySlice<UInt8>
         fileprivate let clientID: String
+        fileprivate var grant: Identifier?
         fileprivate let arrivedAt: ContinuousClock.Instant
     }
 
@@ -94,10 +97,7 @@ package final class HotPath: Sendable {
     /// The answer from memory; nil where there is none.
     func content(_ header: Header, _ body: ByteBuffer) -> Content? {
         let arrivedAt = ContinuousClock.now
-        // The lease first: what is remembered is looked at under it.
-        guard let time = node.gate.held(at: arrivedAt)?.time(at: arrivedAt),
-            let read = node.cache.client(header.caller.clientID),
-            let client = authenticated(header.caller, read, at: time),
+        guard let (client, read, time) = caller(of: header, at: arrivedAt),
             let bytes = header.isIntrospection
                 ? introspect(body, client.client, at: time)
                 : token(body, client, read.unretiredKeyIDs)
@@ -105,33 +105,76 @@ package final class HotPath: Sendable {
         return Content(bytes: bytes, clientID: client.client.clientID, arrivedAt: arrivedAt)
     }
 
-    /// Asks the database, where nothing is remembered.
+    /// The client that a header is of, as it is remembered, and the database's time.
+    private func caller(
+        of header: Header, at now: ContinuousClock.Instant
+    ) -> (AuthenticatedClient, ClientRead, UnixTime)? {
+        // The lease first: what is remembered is looked at under it.
+        guard let time = node.gate.held(at: now)?.time(at: now),
+            let read = node.cache.client(header.caller.clientID),
+            let client = authenticated(header.caller, read, at: time)
+        else { return nil }
+        return (client, read, time)
+    }
+
+    /// Asks the database: about a token where nothing is remembered, and for every refresh.
     /// - Parameter answered: is called once, on any thread; with nil where the endpoint has to see to it.
     /// - Returns: whether it is going to be called.
     func ask(
         _ header: Header, _ body: ByteBuffer, answered: @escaping @Sendable (Content?) -> Void
     ) -> Bool {
         let arrivedAt = ContinuousClock.now
-        guard header.isIntrospection, !node.cache.isEnabled, let text = Self.token(in: body),
+        return header.isIntrospection
+            ? introspect(header, body, arrivedAt, answered)
+            : refresh(header, body, arrivedAt, answered)
+    }
+
+    private func introspect(
+        _ header: Header, _ body: ByteBuffer, _ arrivedAt: ContinuousClock.Instant,
+        _ answered: @escaping @Sendable (Content?) -> Void
+    ) -> Bool {
+        guard !node.cache.isEnabled, let text = Self.token(in: body),
             let token = try? node.open(String(decoding: text, as: UTF8.self)),
             !token.isRefreshToken
         else { return false }
-        let question = Questions.Question(
-            clientID: header.caller.clientID, token: token, issuer: issuer, askedAt: arrivedAt
-        ) { answer in
+        let question = TokenQuestion(
+            clientID: header.caller.clientID, token: token, issuer: issuer)
+        return node.questions.ask(question, askedAt: arrivedAt) { answer in
             guard let answer,
                 let client = self.authenticated(
                     header.caller, answer.caller, at: answer.caller.readAt),
                 Introspection.mayKnow(
-                    client.client, client: answer.known.client, audience: answer.known.audience,
-                    isRefreshToken: false)
+                    client.client, client: answer.known.client, isRefreshToken: false,
+                    isFor: answer.known.isFor)
             else { return answered(nil) }
             answered(
                 Content(
                     bytes: answer.known.body, clientID: client.client.clientID,
                     arrivedAt: arrivedAt))
         }
-        return node.questions.ask(question)
+    }
+
+    private func refresh(
+        _ header: Header, _ body: ByteBuffer, _ arrivedAt: ContinuousClock.Instant,
+        _ answered: @escaping @Sendable (Content?) -> Void
+    ) -> Bool {
+        guard let (client, read, _) = caller(of: header, at: arrivedAt),
+            let form = try? Form(parsing: body.readableBytesView),
+            let refresh = tokens.refresh(form, client, unretired: read.unretiredKeyIDs)
+        else { return false }
+        return refreshes.ask(refresh, askedAt: arrivedAt) { refreshed in
+            answered(
+                refreshed.map {
+                    Content(
+                        bytes: $0.body[...], clientID: client.client.clientID, grant: $0.grant,
+                        arrivedAt: arrivedAt)
+                })
+        }
+    }
+
+    /// Uses the refresh tokens of all connections together, until the task is cancelled.
+    package func run() async {
+        await refreshes.run(batches: 2) { await self.tokens.refresh($0) }
     }
 
     /// The whole answer, which is counted and logged.
@@ -154,7 +197,8 @@ package final class HotPath: Sendable {
             return AccessRecord(
                 method: "POST", path: route.path, endpoint: route.path, status: 200,
                 duration: duration, address: address ?? "unknown", requestID: requestID,
-                clientID: content.clientID, outcome: route.outcome, bytes: content.bytes.count,
+                clientID: content.clientID, grant: content.grant?.description,
+                outcome: route.outcome, bytes: content.bytes.count,
                 traceID: header.request.traceParent.flatMap(TraceParent.traceID))
         }
         var answer = ByteBuffer()
@@ -170,10 +214,12 @@ package final class HotPath: Sendable {
         return answer
     }
 
-    private func introspect(_ body: ByteBuffer, _ client: Client, at time: UnixTime) -> ArraySlice<UInt8>? {
+    private func introspect(
+        _ body: ByteBuffer, _ client: Client, at time: UnixTime
+    ) -> ArraySlice<UInt8>? {
         guard let text = Self.token(in: body), let known = node.remembered(text, at: time),
             Introspection.mayKnow(
-                client, client: known.client, audience: known.audience, isRefreshToken: false)
+                client, client: known.client, isRefreshToken: false, isFor: known.isFor)
         else { return nil }
         return known.body
     }

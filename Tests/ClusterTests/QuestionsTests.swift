@@ -1,0 +1,130 @@
+import OAuth
+import Synchronization
+import Testing
+
+@testable import Cluster
+
+/// What the event loops ask is done in batches, and whoever gets no answer is told so in time.
+@Suite struct QuestionsTests {
+    /// Batches that were begun, each of which waits until it is let go.
+    private final class Bench: Sendable {
+        private let state = Mutex<(batches: [[Int]], gates: [CheckedContinuation<Void, Never>])>(
+            ([], []))
+
+        var batches: [[Int]] { state.withLock { $0.batches } }
+
+        func answer(_ numbers: [Int]) async -> [String?] {
+            await withCheckedContinuation { gate in
+                state.withLock { state in
+                    state.batches.append(numbers)
+                    state.gates.append(gate)
+                }
+            }
+            return numbers.map { $0 < 0 ? nil : "\($0)" }
+        }
+
+        func letGo() {
+            let gates = state.withLock { state in
+                defer { state.gates = [] }
+                return state.gates
+            }
+            for gate in gates { gate.resume() }
+        }
+
+        func begun(_ count: Int) async {
+            while batches.count < count { try? await Task.sleep(for: .milliseconds(2)) }
+        }
+    }
+
+    /// What was answered, by number; each may be answered once.
+    private final class Answers: Sendable {
+        private let state = Mutex<[Int: String]>([:])
+
+        var all: [Int: String] { state.withLock { $0 } }
+
+        func note(_ number: Int, _ answer: String?) {
+            state.withLock { state in
+                #expect(state[number] == nil)
+                state[number] = answer ?? "none"
+            }
+        }
+
+        func complete(_ count: Int) async {
+            while all.count < count { try? await Task.sleep(for: .milliseconds(2)) }
+        }
+    }
+
+    private let questions = Questions<Int, String>(label: "test")
+    private let bench = Bench()
+    private let answers = Answers()
+
+    private func ask(_ number: Int) -> Bool {
+        questions.ask(number, askedAt: .now) { answers.note(number, $0) }
+    }
+
+    private func running(batches: Int, _ body: () async -> Void) async {
+        await withTaskGroup { group in
+            group.addTask { await questions.run(batches: batches) { await bench.answer($0) } }
+            while !ask(0) { await Task.yield() }
+            await bench.begun(1)
+            await body()
+            group.cancelAll()
+            bench.letGo()
+        }
+    }
+
+    @Test func nobodyAnswers() {
+        #expect(!ask(1))
+        #expect(answers.all.isEmpty)
+    }
+
+    @Test func whatComesMeanwhileIsDoneTogether() async {
+        await running(batches: 1) {
+            for number in [1, 2, -3] { #expect(ask(number)) }
+            #expect(bench.batches == [[0]])
+            bench.letGo()
+            await bench.begun(2)
+            #expect(bench.batches[1] == [1, 2, -3])
+            bench.letGo()
+            await answers.complete(4)
+            #expect(answers.all == [0: "0", 1: "1", 2: "2", -3: "none"])
+        }
+    }
+
+    @Test func twoBatchesAtOnce() async {
+        await running(batches: 2) {
+            #expect(ask(1))
+            await bench.begun(2)
+            #expect(bench.batches == [[0], [1]])
+            #expect(ask(2))
+            bench.letGo()
+            await bench.begun(3)
+            bench.letGo()
+            await answers.complete(3)
+            #expect(answers.all == [0: "0", 1: "1", 2: "2"])
+        }
+    }
+
+    /// Whoever waits too long gets no answer, and nobody is taken until what was begun has come back.
+    @Test(arguments: [1, 2]) func tooLate(batches: Int) async {
+        await running(batches: batches) {
+            #expect(ask(1))
+            await answers.complete(2)
+            #expect(answers.all == [0: "none", 1: "none"])
+            #expect(!ask(2))
+            bench.letGo()
+            while !ask(3) { await Task.yield() }
+            await bench.begun(bench.batches.count + (bench.batches.last == [3] ? 0 : 1))
+            bench.letGo()
+            await answers.complete(3)
+            #expect(answers.all == [0: "none", 1: "none", 3: "3"])
+        }
+    }
+
+    @Test func theEnd() async {
+        await running(batches: 1) { #expect(ask(1)) }
+        // What was begun is answered, what waited is not, and nobody is taken any more.
+        #expect(answers.all == [0: "0", 1: "none"])
+        #expect(!ask(2))
+    }
+}
