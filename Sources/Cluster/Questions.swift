@@ -120,18 +120,24 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
         }
     }
 
-    /// Sends the long way whoever has waited since before a moment. The batches under way go on, since
-    /// to break them off would cost connections; until they have come back, no more questions are taken.
+    /// Sends the long way the batches in which somebody has waited since before a moment. They go on,
+    /// since to break them off would cost connections; until they have come back, no more questions are
+    /// taken. What waits for a batch goes the same way once it is late, or nobody is left to take it.
     private func giveUp(before moment: ContinuousClock.Instant) {
         let late = state.withLock { state in
-            let all = state.asked.flatMap(\.self) + state.waiting
-            guard all.contains(where: { $0.askedAt < moment }) else { return [Question]() }
-            for number in state.asked.indices where !state.asked[number].isEmpty {
+            var late: [Question] = []
+            for number in state.asked.indices
+            where state.asked[number].contains(where: { $0.askedAt < moment }) {
+                late += state.asked[number]
                 state.asked[number] = []
                 state.overdue.insert(number)
             }
-            state.waiting = []
-            return all
+            let isHopeless = state.overdue.count == state.asked.count
+            let left = state.waiting.filter { isHopeless || $0.askedAt < moment }
+            if !left.isEmpty {
+                state.waiting.removeAll { isHopeless || $0.askedAt < moment }
+            }
+            return late + left
         }
         for question in late { question.answered(nil) }
     }

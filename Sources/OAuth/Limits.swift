@@ -24,8 +24,9 @@ package enum Limits {
     package static let tokenBytes = 60 * 1024
     /// A server secret (`DOORNAIL_SECRET`), in bytes: 32 random ones make 43 characters.
     package static let secretBytes = 32...1024
-    /// How long a request may wait for the database in all, so that its 503 leaves before 5 s.
-    package static let storeDeadline: Duration = .milliseconds(4500)
+    /// How long a request may wait for the database, so that its 503 leaves before 5 s even where it
+    /// waited for `questionsDeadline` before.
+    package static let storeDeadline: Duration = .milliseconds(4200)
     /// How long after its expiry a token is still revoked in earnest, and its row kept.
     package static let expiryGraceSeconds: Int64 = 3600
     /// Requests of one node that wait for a lease; more are 503.

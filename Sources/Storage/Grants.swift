@@ -130,8 +130,8 @@ enum Grants {
     /// Uses refresh tokens. Requests for one grant that differ go one after the other, since a
     /// statement may touch a row only once.
     ///
-    /// It is not repeated where its outcome is unknown: the client is told to ask again, and finds
-    /// its answer in the retry window.
+    /// It is not repeated here where its outcome is unknown: the client is told to ask again, and finds
+    /// its answer in the retry window. (`Web/Endpoints/Refreshes` does so by itself, in a long window.)
     static func rotate(
         _ rotations: [Rotation], pool: PostgresPool, authority: any Authority,
         deadline: ContinuousClock.Instant

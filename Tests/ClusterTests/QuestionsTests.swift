@@ -58,8 +58,8 @@ import Testing
     private let bench = Bench()
     private let answers = Answers()
 
-    private func ask(_ number: Int) -> Bool {
-        questions.ask(number, askedAt: .now) { answers.note(number, $0) }
+    private func ask(_ number: Int, askedAt: ContinuousClock.Instant = .now) -> Bool {
+        questions.ask(number, askedAt: askedAt) { answers.note(number, $0) }
     }
 
     private func running(batches: Int, _ body: () async -> Void) async {
@@ -118,6 +118,24 @@ import Testing
             bench.letGo()
             await answers.complete(3)
             #expect(answers.all == [0: "none", 1: "none", 3: "3"])
+        }
+    }
+
+    /// A batch that is late takes no other with it, nor what waits.
+    @Test func oneIsLate() async {
+        await running(batches: 2) {
+            let later = ContinuousClock.now + .seconds(60)
+            #expect(ask(1, askedAt: later))
+            await bench.begun(2)
+            #expect(ask(2, askedAt: later))
+            await answers.complete(1)
+            #expect(answers.all == [0: "none"])
+            #expect(!ask(3))
+            bench.letGo()
+            await bench.begun(3)
+            bench.letGo()
+            await answers.complete(3)
+            #expect(answers.all == [0: "none", 1: "1", 2: "2"])
         }
     }
 

@@ -83,9 +83,10 @@ def test_the_same_answers(node, person, app, more):
     assert told[0] == told[1], more
 
 
-def test_together(node, person, app, api):
+def test_together(doornail, node, person, app, api):
     """Many at once: each gets its own successor, in far fewer batches, and a log line like any other."""
-    lines = [log_in(node, person, app) for _ in range(24)]
+    other = doornail.app("other", "--first-party", scope="photos:read offline_access")
+    lines = [log_in(node, person, (app, app, other)[index % 3]) for index in range(24)]
     began, batches = together(node)
 
     def chain(index):
@@ -96,7 +97,8 @@ def test_together(node, person, app, api):
 
     chains = in_parallel(24, chain)
     after, now = together(node)
-    assert after - began == 24 * 20 and now - batches < 24 * 20
+    # On a slow machine some may go the long way.
+    assert 24 * 10 < after - began <= 24 * 20 and now - batches < after - began
     every = [one.refresh for line in chains for one in line]
     assert len(set(every)) == len(every)
     for line in chains[::6]:
@@ -107,9 +109,9 @@ def test_together(node, person, app, api):
     assert not node.is_active(api, chains[0][-1].access)
     found = [json.loads(one) for one in node.log_text().splitlines() if '"path":"/token"' in one]
     logged = [one for one in found if one.get("client_id") == app.id and one["status"] == 200]
-    assert len(logged) >= 24 * 20
+    assert len(logged) >= 16 * 20
     # The first of all redeemed a code.
-    fields = {frozenset(one) - {"sid"} for one in logged[-24 * 10 :]}
+    fields = {frozenset(one) - {"sid"} for one in logged[-16 * 10 :]}
     assert len(fields) == 1 and "grant" in fields.pop()
 
 
@@ -149,7 +151,7 @@ def test_a_commit_that_does_not_come(doornail, node, person, app, api):
         connection.execute("SELECT id FROM grants WHERE revoked_at IS NULL FOR UPDATE")
         began = time.monotonic()
         assert_unavailable(refresh(node, app, tokens.refresh))
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 5
         connection.rollback()
     after = tokens.rotate(node)
     assert node.is_active(api, after.refresh)
@@ -165,6 +167,56 @@ def test_what_is_not_for_here(doornail, node, person, api):
     openid = doornail.app("openid", "--first-party", scope="openid photos:read")
     after = log_in(node, person, openid, scope="openid photos:read").rotate(node)
     assert node.is_active(api, after.refresh) and "id_token" in after.body
+    assert together(node)[0] == before
+
+
+def test_a_retry_at_the_end_of_its_window(doornail, node, person, app, api):
+    """It is judged once: by its commit, however late that comes, and not once more after the window."""
+    tokens = log_in(node, person, app)
+    after = tokens.rotate(node)
+    with doornail.cluster.connect(doornail.database) as connection:
+        connection.execute(
+            "UPDATE grants SET rotated_at = clock_timestamp() - interval '29.5 s'"
+            " WHERE rotated_at = (SELECT max(rotated_at) FROM grants)"
+        )
+        connection.execute(
+            "CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$BEGIN PERFORM pg_sleep(1); RETURN NEW; END$$"
+        )
+        connection.execute(
+            "CREATE TRIGGER slowly BEFORE UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION slowly()"
+        )
+        try:
+            again = Tokens.of(app, refresh(node, app, tokens.refresh))
+        finally:
+            connection.execute("DROP FUNCTION slowly CASCADE")
+    assert again.refresh == after.refresh
+    assert node.is_active(api, again.refresh) and node.is_active(api, again.access)
+
+
+def test_a_connection_that_is_lost(doornail, node, person, app, api):
+    """What was under way on it goes the long way; the token is used once all the same."""
+    tokens = log_in(node, person, app)
+    waiting = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with doornail.cluster.connect(doornail.database, autocommit=False) as connection:
+        connection.execute("SELECT id FROM grants WHERE revoked_at IS NULL FOR UPDATE")
+
+        def ask(index):
+            if index:
+                return refresh(node, app, tokens.refresh)
+            deadline = time.monotonic() + 3
+            while not doornail.sql(waiting):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            connection.rollback()
+            return None
+
+        told = Tokens.of(app, in_parallel(2, ask)[1])
+    assert node.is_active(api, told.refresh) and node.is_active(api, told.access)
+    assert told.rotate(node)
 
 
 @pytest.mark.parametrize("end", ["grant", "session", "user", "client"])

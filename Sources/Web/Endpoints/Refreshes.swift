@@ -25,12 +25,14 @@ extension TokenEndpoint {
     /// What may be used here; nil where the endpoint has to see to it.
     ///
     /// Whoever gets no answer here is answered there, and uses the same token once more: so it has to be
-    /// one that may be used again for a while, and gets the same successor.
+    /// one that may be used again for a while, and gets the same successor. An ID token takes its time:
+    /// clients that may have one go there at once.
     func refresh(
         _ form: Form, _ client: AuthenticatedClient, unretired: Set<UInt8>
     ) -> Refresh? {
         guard form.names.isSubset(of: Self.parameters), form["grant_type"] == "refresh_token",
             client.client.retryWindowSeconds >= Limits.refreshedTogetherWindow,
+            !client.client.scope.contains("openid"),
             let text = form["refresh_token"],
             case .refresh(let token) = try? services.node.open(text)
         else { return nil }
@@ -66,8 +68,10 @@ extension TokenEndpoint {
         guard
             case .rotate(let request) = RefreshTokenGrant.decide(
                 refresh.form, client: refresh.client, token: refresh.token, in: state),
-            // An ID token takes its time.
-            !(request.scope ?? request.grant.scope).contains("openid"),
+            // A retry's window began before: it could end between this use and the one there.
+            request.isUse,
+            // The client may have lost the scope, and the grant has it.
+            !request.grant.scope.contains("openid"),
             useDue(of: request, in: state) == nil,
             let rotation = try? rotation(
                 for: request, of: refresh.client.client, unretired: refresh.unretiredKeyIDs)
