@@ -21,7 +21,7 @@ help:
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
 	@echo 'make bench         what a node can do beside a bare NIO handler, some 6 minutes (needs wrk)'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
-	@echo 'make bench-growth  the same over millions of grants; takes long, and 20 GB of disk'
+	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
 	@echo 'make lint          swift-format, strictly, and a build that checks the imports'
 	@echo 'make install-deps  only installs what building and testing need'
 	@echo 'make clean         removes what was built; a data folder (.doornail) stays'

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import dataclasses
 import itertools
-import math
 import os
 import shutil
 import signal
@@ -27,12 +26,12 @@ os.environ.setdefault("DOORNAIL_BINARY", str(ROOT / ".build/release/doornail"))
 sys.path.insert(0, str(ROOT / "Tests/EndToEnd"))
 
 import growth_data
+from growth_charts import svg
 from growth_place import MODES, Place, cached
 from measure import memory_megabytes
 from postgres import Cluster
 
 BEGIN, END = "<!-- growth -->", "<!-- end of growth -->"
-COLORS = {"lease": "#2f6f8f", "strict": "#c98a3a"}
 # Revocations that come at once: a node that is 20,000 behind would rather begin anew.
 BATCH = 10_000
 FIGURES = {"rate": ",.0f", "p99": ",.2f"}
@@ -50,17 +49,18 @@ class Plan:
     user_grants: tuple = (1, 1_000, 100_000)
     introspections: int = 10_000_000
     idle_seconds: int = 60
-    rounds: int = 3
-    seconds: int = 5
-    # Before each measurement, so that it finds its own pages in PostgreSQL's memory.
+    # Rounds of this many seconds, after some in which a node finds its pages in PostgreSQL's memory.
+    rounds: int = 9
+    seconds: int = 3
     run_in_seconds: int = 2
-    shared_buffers: str = "4GB"
+    ends: int = 3
+    shared_buffers: str = "8GB"
 
 
 QUICK = Plan(
     grants=(10_000, 100_000), middle=100_000, tokens=10_000, revocations=(0, 1_000, 50_000),
-    user_grants=(1, 100, 10_000), introspections=200_000, idle_seconds=3, seconds=1,
-    run_in_seconds=0, shared_buffers="1GB",
+    user_grants=(1, 100, 10_000), introspections=200_000, idle_seconds=3, rounds=3,
+    seconds=1, run_in_seconds=0, shared_buffers="1GB",
 )  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def arguments():
         "--markdown", type=Path, metavar="FILE", help=f"puts all between its {BEGIN} and {END}"
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE.svg", help="draws throughput and p99 over the grants"
+        "--plot", type=Path, metavar="FILE.svg", help="draws throughput and p99"
     )
     return parser.parse_args()
 
@@ -120,12 +120,8 @@ def turns(places, nodes, plan, around=contextlib.nullcontext):
     return results
 
 
-def median(rounds, figure):
-    return statistics.median(one[figure] for one in rounds)
-
-
 def comparison(what, results, counts):
-    """The sizes by mode, and the largest beside the smallest."""
+    """The sizes by mode, and the largest beside the smallest of the same round."""
     rows = []
     for mode in MODES:
         for count in counts:
@@ -135,8 +131,10 @@ def comparison(what, results, counts):
                 middle = statistics.median(values)
                 cells += [format(middle, form), f"{(max(values) - min(values)) / middle:.0%}"]
             rows.append([mode, f"{count:,}", *cells])
-        most, fewest = results[mode, counts[-1]], results[mode, counts[0]]
-        ratios = [median(most, figure) / median(fewest, figure) for figure in FIGURES]
+        # By round: what the machine did meanwhile, it did to both.
+        pairs = list(zip(results[mode, counts[-1]], results[mode, counts[0]], strict=True))
+        ratios = [statistics.median(most[figure] / fewest[figure] for most, fewest in pairs)
+                  for figure in FIGURES]  # fmt: skip
         rows.append([mode, "most / fewest", f"{ratios[0]:.2f}", "", f"{ratios[1]:.2f}", ""])
     return table(["", what, "requests/s", "spread", "p99 ms", "spread"], rows)
 
@@ -159,11 +157,11 @@ def over_grants(places, plan):
 
 
 def over_revocations(places, plan):
-    """The report of the second stage."""
+    """What the second stage measured, and its report."""
     nodes = {count: nodes_of(place, plan, count) for count, place in places.items()}
     known = [f"{cached(nodes[count]['lease'], 'stamps'):,}" for count in places]
     results = turns(places, nodes, plan, Place.revoking)
-    return [
+    return results, [
         f"Introspection over recent revocations, at {plan.middle:,} grants, while ten more come a"
         f" second; of them the nodes knew {', '.join(known)} (`doornail_cache_stamps`):",
         comparison("revocations", results, plan.revocations),
@@ -233,7 +231,7 @@ def remembered(place, plan):
 def ends(place, plan):
     """Ends users who have more and more grants, by the command line, and by its statement alone."""
     ways = ("command", "statement")
-    people = plan.rounds * len(ways)
+    people = plan.ends * len(ways)
     users = {count: iter(range(1, people + 1)) for count in plan.user_grants}
     times = {(way, count): [] for way in ways for count in plan.user_grants}
     node = place.node()
@@ -245,7 +243,7 @@ def ends(place, plan):
         place.doornail.cli("revoke", "user", f"{growth_data.PERSON}-1")
         time.sleep(1)
         log = place.ask("last_number FROM revocation_clock")[0]
-        for _, count, way in itertools.product(range(plan.rounds), plan.user_grants, ways):
+        for _, count, way in itertools.product(range(plan.ends), plan.user_grants, ways):
             user = f"owner{count}-{next(users[count])}"
             grants = growth_data.grants_of(connection, user)
             token = growth_data.Sealer(place.doornail.secret).access_token(grants[0])
@@ -274,7 +272,7 @@ def ends(place, plan):
 
 
 def run(stack, plan, folder):
-    """All stages; what the first one measured, and the whole report."""
+    """All stages; what the first two measured, and the whole report."""
     cluster = Cluster(
         shared_buffers=plan.shared_buffers, max_wal_size="4GB", track_commit_timestamp="off"
     )
@@ -286,68 +284,25 @@ def run(stack, plan, folder):
         with place.connect() as connection:
             growth_data.add_logins(connection, place.APP, growth_data.PERSON, count, count)
         place.draw(plan.tokens)
-    results, parts = over_grants(places, plan)
+    grants, parts = over_grants(places, plan)
     middle = places[plan.middle]
     for place in places.values():
         if place is not middle:
             place.drop()
     copies = {count: Place(stack, cluster, folder, f"revocations_{count}", middle)
               for count in plan.revocations}  # fmt: skip
-    parts += over_revocations(copies, plan)
+    revocations, more = over_revocations(copies, plan)
+    parts += more
     for place in copies.values():
         place.drop()
     for stage in (endurance, remembered, ends):
         parts += stage(middle, plan)
     parts.append(
         f"{os.cpu_count()} cores, `shared_buffers` {plan.shared_buffers}, medians of {plan.rounds}"
-        f" rounds of {plan.seconds} s; the spread is from the lowest round to the highest."
+        f" rounds of {plan.seconds} s; the spread is from the lowest round to the highest, and of"
+        " most / fewest it is the median of the ratios of each round."
     )
-    return results, "\n\n".join(parts)
-
-
-def charts(results, counts):
-    """Throughput and p99 over the grants, side by side, as an SVG that is read on any ground."""
-    width, height, left, top, bottom = 420, 260, 62, 44, 44
-    right = width - 76
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * width} {height}" role="img"'
-        f' width="{2 * width}" height="{height}" font-family="sans-serif" font-size="12">',
-        "<title>Introspection over the number of grants</title>",
-        f'<rect width="{2 * width}" height="{height}" rx="6" fill="#ffffff" stroke="#d0d7de"/>',
-    ]
-
-    def text(x, y, words, anchor="middle", color="#1f2328", more=""):
-        lines.append(f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{color}"'
-                     f"{more}>{words}</text>")  # fmt: skip
-
-    titles = {"rate": "Introspections a second", "p99": "p99, milliseconds"}
-    first, decades = math.log10(counts[0]), math.log10(counts[-1] / counts[0])
-    for offset, (figure, title) in zip((0, width), titles.items(), strict=True):
-        medians = {key: median(rounds, figure) for key, rounds in results.items()}
-        # The scale begins at nothing: a line that is flat has to look flat.
-        unit = 10 ** math.floor(math.log10(max(medians.values()))) / 2
-        highest = unit * math.ceil(max(medians.values()) / unit)
-
-        def place(count, value, offset=offset, highest=highest):
-            x = offset + left + (math.log10(count) - first) / decades * (right - left)
-            return x, height - bottom - value / highest * (height - bottom - top)
-
-        text(offset + left, 24, title, "start", more=' font-size="14" font-weight="bold"')
-        for value in (0, highest / 2, highest):
-            y = place(counts[0], value)[1]
-            lines.append(f'<path d="M{offset + left} {y:.0f}H{offset + right}" stroke="#d0d7de"/>')
-            text(offset + left - 6, y + 4, f"{value:,g}", "end")
-        for count in counts:
-            text(place(count, 0)[0], height - bottom + 18, f"{count:,}")
-        text(offset + (left + right) / 2, height - 8, "grants")
-        for mode, color in COLORS.items():
-            points = [place(count, medians[mode, count]) for count in counts]
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-            lines.append(f'<polyline points="{path}" fill="none" stroke="{color}"/>')
-            for x, y in points:
-                lines.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{color}"/>')
-            text(points[-1][0] + 8, points[-1][1] + 4, mode, "start", color)
-    return "\n".join([*lines, "</svg>"]) + "\n"
+    return {"grants": grants, "recent revocations": revocations}, "\n\n".join(parts)
 
 
 def replaced(path, report):
@@ -380,7 +335,7 @@ def main():
     if options.markdown:
         options.markdown.write_text(replaced(options.markdown, report))
     if options.plot:
-        options.plot.write_text(charts(results, plan.grants))
+        options.plot.write_text(svg(results))
 
 
 if __name__ == "__main__":
