@@ -1,7 +1,7 @@
 # The commands of README.md. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help run test build lint model promise promise-traps \
-    bench bench-peers bench-growth install-deps clean
+    bench bench-peers bench-growth bench-micro install-deps clean
 .NOTPARALLEL:
 
 # One set of flags for every debug build, so that nothing is built twice. A target may import only
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench         what a node can do beside a bare NIO handler, some 6 minutes (needs wrk)'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
 	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
+	@echo 'make bench-micro   instructions and allocations, against their thresholds'
 	@echo 'make lint          swift-format, strictly, and a build that checks the imports'
 	@echo 'make install-deps  only installs what building and testing need'
 	@echo 'make clean         removes what was built; a data folder (.doornail) stays'
@@ -62,11 +63,15 @@ lint:
 bench bench-peers: build
 	@scripts/install test
 	$(SWIFT) build -c release --static-swift-stdlib --product Limit
-	.venv/bin/python Benchmarks/bench.py $(if $(filter bench-peers,$@),--peers) $(ARGS)
+	.venv/bin/python Benchmarks/bench.py $(if $(filter bench-peers,$@),--peers) \
+		--markdown docs/benchmarks.md --plot docs/rates.svg $(ARGS)
 
 bench-growth: build
 	@scripts/install test
-	.venv/bin/python Benchmarks/growth.py $(ARGS)
+	.venv/bin/python Benchmarks/growth.py --markdown docs/benchmarks.md --plot docs/growth.svg $(ARGS)
+
+bench-micro:
+	Benchmarks/micro check
 
 install-deps:
 	@scripts/install test

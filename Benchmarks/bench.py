@@ -1,17 +1,18 @@
 """What a node can do, beside what it can at best be: one run, one machine, servers taking turns.
 
-    make bench                         some six minutes; prints tables
-    make bench ARGS="--rounds 5 --seconds 5 --markdown docs/benchmarks.md --plot docs/rates.svg"
-    make bench ARGS="--peers"          beside other servers, which it installs where missing
+    make bench                         some ten minutes; prints tables, and writes docs/benchmarks.md
+    make bench ARGS="--rounds 5 --seconds 5"
+    make bench-peers                   beside other servers, which it installs where missing
 
 nio          a bare NIO HTTP/1.1 handler with a constant answer: the limit of any server
 hummingbird  a route with that answer
 lease        introspection of distinct tokens under a lease, by a caller that authenticates
+             (named: no request has the X-Request-ID of the one before it)
 strict       the same with DOORNAIL_CACHE=0: each answer is read from PostgreSQL
 token        access tokens by client_credentials
 revoke       the end of distinct access tokens, each for the first time
 rotate       refresh tokens, each used once
-pgbench      PostgreSQL's limit: the statements of the last two, a transaction for each row
+pgbench      PostgreSQL's limit: the statements of strict, revoke and rotate, one row at a time
 
 wrk and PostgreSQL run on the same machine.
 """
@@ -43,9 +44,7 @@ from servers import Installation, constant
 
 BUILT = ROOT / ".build/release"
 # Where these are measured, as far as --connections has it.
-TOKEN_AT, WRITES_AT, PEERS_AT = [64], [16, 64], [64]
-# Grants to rotate, at the least.
-GRANTS = 128
+NAMED_AT, PEERS_AT = [1, 64], [64]
 
 
 @dataclasses.dataclass
@@ -84,8 +83,7 @@ def arguments():
     add("--rounds", type=number, default=3, help="how often each is taken (3)")
     add("--tokens", type=number, default=3000, help="distinct tokens (3000)")
     add("--connections", type=numbers, default=[1, 16, 64, 256], metavar="N,...",
-        help="1,16,64,256 by default; of these, token is measured at 64, revoke and rotate at 16 "
-             "and 64, peers at 64")
+        help="1,16,64,256 by default; peers are measured at 64 alone")
     add("--binary", type=Path, default=BUILT / "doornail", help="a release build")
     add("--limit", type=Path, default=BUILT / "Limit", help="nio and hummingbird")
     add("--peers", action="store_true", help="measures Glewlwyd and django-oauth-toolkit, too")
@@ -110,15 +108,14 @@ def arguments():
 
 
 def grants(connections, rounds):
-    """So many that GRANTS are left: a run loses one for each connection, and wrk's first look."""
-    return GRANTS + rounds * sum(each + 1 for each in connections)
+    """So many that two for each connection are left: a run loses one, and wrk's first look."""
+    return 2 * max(connections) + rounds * sum(each + 1 for each in connections)
 
 
 def own_jobs(stack, cluster, folder, options):
     """Doornail's operations, and what they are beside."""
-    writes_at = [each for each in WRITES_AT if each in options.connections]
     node = Installation(stack, cluster, "lease", folder)
-    refresh_tokens = node.grants(grants(writes_at, options.rounds))
+    refresh_tokens = node.grants(grants(options.connections, options.rounds))
     limit = pgbench.Limit(node, refresh_tokens.pop())
     lease = node.server()
     lease.keep(refresh_tokens)
@@ -133,13 +130,12 @@ def own_jobs(stack, cluster, folder, options):
     for connections in options.connections:
         for server in (nio, hummingbird, lease, strict):
             jobs.append(Job(server.name, "introspect", connections, server))
-        if connections in TOKEN_AT:
-            jobs.append(Job("token", "token", connections, lease))
-        if connections in WRITES_AT:
-            jobs += [Job(name, name, connections, lease) for name in pgbench.STATEMENTS]
-    if writes_at:
-        for name in pgbench.STATEMENTS:
-            jobs.append(Job(f"pgbench, {name}", name, pgbench.CONNECTIONS, limit))
+        if connections in NAMED_AT:
+            jobs.append(Job("lease, named", "introspect-named", connections, lease))
+        for name in ("token", *pgbench.WRITES):
+            jobs.append(Job(name, name, connections, lease))
+    for name in pgbench.STATEMENTS:
+        jobs.append(Job(f"pgbench, {name}", name, pgbench.CONNECTIONS, limit))
     return jobs
 
 

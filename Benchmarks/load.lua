@@ -5,6 +5,7 @@
 --     token       sends BODY, a request for a token
 --     mint        the same; the access tokens are written to FILE.0, FILE.1, ..., a thread each
 --     introspect  the tokens of FILE, over and over
+--     introspect-named  the same, and no request has the X-Request-ID of the one before it
 --     revoke      the tokens of FILE, each once; a thread that has none left stops
 --     rotate      FILE is a queue of refresh tokens: the first is used, its successor goes to the
 --                 end. So no token is used twice, and each family is used in sequence. Tokens whose
@@ -48,7 +49,7 @@ local function share(count)
     return lines
 end
 
-local function post(form)
+local post = function(form)
     return wrk.format("POST", nil, nil, form)
 end
 
@@ -76,6 +77,17 @@ function start.introspect(count)
         at = at % #requests + 1
         return requests[at]
     end
+end
+
+start["introspect-named"] = function(count)
+    local format = post
+    local position = 0
+    post = function(form)
+        position = position + 1
+        wrk.headers["X-Request-ID"] = string.format("bench-%d-%d", number, position)
+        return format(form)
+    end
+    start.introspect(count)
 end
 
 function start.revoke(count)

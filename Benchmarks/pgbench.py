@@ -14,7 +14,10 @@ from postgres import program
 CONNECTIONS = 16
 DATABASE = "pgbench"
 # As Sources/Storage names them.
-STATEMENTS = {"revoke": "access_tokens_revoke", "rotate": "grants_rotate"}
+STATEMENTS = {
+    "strict": "tokens_liveness", "revoke": "access_tokens_revoke", "rotate": "grants_rotate",
+}  # fmt: skip
+WRITES = ("revoke", "rotate")
 # What goes up by one with each transaction.
 COUNTS = {
     "revoke": "SELECT count(*) FROM revoked_tokens",
@@ -45,6 +48,7 @@ class Limit:
         grant = f"('{ids}'::uuid[])[:n]"
         generation = f"SELECT ARRAY[generation] FROM grants WHERE id = {grant}"
         self.scripts = {
+            "strict": one_row(*logged["strict"], {}),
             "revoke": one_row(*logged["revoke"], {"1": "ARRAY[gen_random_uuid()]"}),
             "rotate": pick
             + one_row(*logged["rotate"], {"1": f"ARRAY[{grant}]", "2": f"({generation})"}),
@@ -55,7 +59,8 @@ class Limit:
             return connection.execute(query).fetchone()[0]
 
     def prepare(self, operation, _):
-        self.before = self.query(COUNTS[operation])
+        if operation in COUNTS:
+            self.before = self.query(COUNTS[operation])
 
     def load(self, operation, connections, seconds):
         """Runs a statement over and over, and tells what load.lua tells."""
@@ -75,21 +80,25 @@ class Limit:
         return told | {"p50": parts[499], "p99": parts[989], "p99.9": parts[998]}
 
     def check(self, operation, count):
-        """Each transaction must have changed one row."""
+        """Each transaction that writes must have changed one row."""
+        if operation not in COUNTS:
+            return
         changed = self.query(COUNTS[operation]) - self.before
         if changed != count:
             sys.exit(f"bench: pgbench, {operation}: {changed} rows changed by {count}")
 
 
 def log_statements(installation, refresh_token):
-    """The text and the parameters of the statements, from PostgreSQL's log of two requests."""
+    """The text and the parameters of the statements, from PostgreSQL's log of three requests."""
     node, client = installation.node, installation.client
     with installation.cluster.connect("postgres") as connection:
         connection.execute("ALTER SYSTEM SET log_statement = 'all'")
         connection.execute("SELECT pg_reload_conf()")
         # Connections hear of it a little later.
         time.sleep(1)
-        node.end(client, node.token(client))
+        token = node.token(client)
+        assert node.is_active(client, token)
+        node.end(client, token)
         refresh(node, installation.app, refresh_token)
         connection.execute("ALTER SYSTEM RESET log_statement")
         connection.execute("SELECT pg_reload_conf()")

@@ -53,11 +53,11 @@ def table(head, rows):
 
 
 def figures_table(results, jobs):
-    """Each row beside nio at as many connections; Doornail's writes also beside pgbench."""
+    """Each row beside nio at as many connections; what PostgreSQL does also beside pgbench."""
     rows = []
     for job in jobs:
         of_nio = results.ratio("rate", job.row, ("nio", job.connections))
-        limit = ("" if job.note else f"pgbench, {job.operation}", pgbench.CONNECTIONS)
+        limit = ("" if job.note else f"pgbench, {job.name}", pgbench.CONNECTIONS)
         figures = [
             (results.median("rate", job.row), ",.0f"), (results.spread(job.row), ".0%"),
             (of_nio, ".3f" if of_nio and of_nio < 0.1 else ".2f"),

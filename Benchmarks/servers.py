@@ -73,10 +73,11 @@ class Server:
 
     def load(self, operation, connections, seconds):
         """What is measured."""
-        url, authorization = self.urls.get(operation), self.caller
+        what = operation.partition("-")[0]
+        url, authorization = self.urls.get(what), self.caller
         if operation == "rotate":
             url, authorization = self.urls["token"], self.app
-        return wrk(url, connections, seconds, operation, self.file(operation), authorization,
+        return wrk(url, connections, seconds, operation, self.file(what), authorization,
                    self.token_body)
 
     def ask_about(self, token):
@@ -85,9 +86,10 @@ class Server:
 
     def check(self, operation, count):
         """Looks into some answers, since wrk sees the status alone; into rotations load.lua did."""
-        if operation not in ("introspect", "revoke"):
+        what = operation.partition("-")[0]
+        if what not in ("introspect", "revoke"):
             return
-        is_active, tokens = operation == "introspect", self.tokens(operation)
+        is_active, tokens = what == "introspect", self.tokens(what)
         # Of the revoked ones those that came well before the end.
         some = tokens if is_active else tokens[2 : count // 2]
         for token in random.sample(some, min(20, len(some))):

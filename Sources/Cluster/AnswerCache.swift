@@ -175,16 +175,51 @@ package final class AnswerCache: Sendable {
         }
     }
 
+    private struct Clients {
+        private(set) var bytes = 0
+        private var reads: [String: (read: ClientRead, tick: Int64, bytes: Int)] = [:]
+
+        subscript(clientID: String) -> (read: ClientRead, tick: Int64)? {
+            reads[clientID].map { ($0.read, $0.tick) }
+        }
+
+        mutating func checked(_ clientID: String, at tick: Int64) {
+            reads[clientID]?.tick = tick
+        }
+
+        mutating func keep(_ read: ClientRead, called clientID: String, tick: Int64, limit: Int) {
+            drop(clientID)
+            let size = read.client.map(Self.bytes) ?? 0
+            guard size <= limit else { return }
+            if bytes + size > limit { self = Clients() }
+            reads[clientID] = (read, tick, size)
+            bytes += size
+        }
+
+        mutating func drop(_ clientID: String) {
+            bytes -= reads.removeValue(forKey: clientID)?.bytes ?? 0
+        }
+
+        /// About how much a client takes: its texts, and what holds them.
+        private static func bytes(of client: Client) -> Int {
+            let texts =
+                client.redirectURIs + client.postLogoutRedirectURIs + client.audiences
+                + client.scope.tokens + [client.clientID, client.name]
+            return texts.reduce(512) { $0 + 48 + $1.utf8.count }
+        }
+    }
+
     private static let shardCount = 64
     private static let stampBytes = 120
 
     private let shards: [Shard]
     private let shardLimit: Int
     private let stampLimit: Int
+    private let clientLimit: Int
     private let stamps = Mutex(Stamps())
     /// The stamps' tick, to be read without a lock.
     private let tick = Atomic<Int64>(1)
-    private let clients = Mutex<[String: (read: ClientRead, tick: Int64)]>([:])
+    private let clients = Mutex(Clients())
     private let hits = Atomic<Int>(0)
     private let misses = Atomic<Int>(0)
     /// Whether it remembers anything.
@@ -193,8 +228,9 @@ package final class AnswerCache: Sendable {
     /// - Parameter bytes: about how much it may take; 0: it remembers nothing.
     package init(bytes: Int64) {
         isEnabled = bytes > 0
-        // An eighth is for stamps, the rest for two generations in each shard.
-        stampLimit = max(Int(bytes) / 8 / Self.stampBytes, 1024)
+        // A sixteenth is for stamps, one for clients, the rest for two generations in each shard.
+        stampLimit = max(Int(bytes) / 16 / Self.stampBytes, 1024)
+        clientLimit = max(Int(bytes) / 16, 1 << 20)
         let limit = Int(bytes) / 8 * 7 / 2 / Self.shardCount
         shardLimit = limit
         shards = (0..<Self.shardCount).map { _ in Shard(limit: limit) }
@@ -240,20 +276,20 @@ package final class AnswerCache: Sendable {
         let now = now
         return clients.withLock { clients in
             guard let (read, tick) = clients[clientID], let client = read.client else { return nil }
-            if tick == now { return read }
-            let isGood = stamps.withLock { $0.hasNone(of: [client.id], after: tick) }
-            clients[clientID] = isGood ? (read, max(tick, now)) : nil
-            return isGood ? read : nil
+            if tick >= now { return read }
+            guard stamps.withLock({ $0.hasNone(of: [client.id], after: tick) }) else {
+                clients.drop(clientID)
+                return nil
+            }
+            clients.checked(clientID, at: now)
+            return read
         }
     }
 
     package func remember(_ read: ClientRead, called clientID: String, since tick: Int64) {
         // One that is missing is looked for again each time: it may be made at any moment.
         guard isEnabled, read.client != nil else { return }
-        clients.withLock { clients in
-            if clients.count >= Limits.cachedClients { clients = [:] }
-            clients[clientID] = (read, tick)
-        }
+        clients.withLock { $0.keep(read, called: clientID, tick: tick, limit: clientLimit) }
     }
 
     // MARK: What has ended
@@ -296,7 +332,7 @@ package final class AnswerCache: Sendable {
                 return generations
             }
         }
-        clients.withLock { $0 = [:] }
+        clients.withLock { $0 = Clients() }
     }
 
     // MARK: How full it is
@@ -318,7 +354,7 @@ package final class AnswerCache: Sendable {
             }
         }
         size.stamps = stamps.withLock { $0.latest.count }
-        size.bytes += size.stamps * Self.stampBytes
+        size.bytes += size.stamps * Self.stampBytes + clients.withLock { $0.bytes }
         size.hits = hits.load(ordering: .relaxed)
         size.misses = misses.load(ordering: .relaxed)
         return size

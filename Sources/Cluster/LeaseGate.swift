@@ -52,8 +52,10 @@ package final class LeaseGate: Authority {
         var isWatched = false
         /// The end of the last lease there was; a process begins without one.
         var lastUntil = ContinuousClock.now
-        /// When a poll was last sent that brought one.
+        /// When a poll was last sent that brought one, and the database's time then.
         var lastHeardAt = ContinuousClock.now
+        var lastTime: PostgresMicroseconds?
+        var outage: Outage?
     }
 
     private let state = Mutex(State())
@@ -120,6 +122,20 @@ package final class LeaseGate: Authority {
         return now < until ? nil : now - until
     }
 
+    /// The last outage of the database as this node saw it: that it was not heard for a while, or that
+    /// its time leapt forward, as at a failover to a machine whose clock is ahead. While one may be
+    /// under way, nothing is said: a retry after it must not be taken for a replay.
+    package func outage() throws(StoreError) -> Outage? {
+        let (heardAt, time, outage) = state.withLock { ($0.lastHeardAt, $0.lastTime, $0.outage) }
+        guard time != nil, .now - heardAt < Self.outageAfter else {
+            throw .unavailable("this node has not heard the database for a while")
+        }
+        return outage
+    }
+
+    /// How long the database is not heard before that is an outage.
+    private static let outageAfter: Duration = .seconds(5)
+
     /// Whether somebody sees to it that those who wait are answered in time; else nobody may wait.
     package var isWatched: Bool { state.withLock { $0.isWatched } }
 
@@ -150,14 +166,23 @@ package final class LeaseGate: Authority {
         _ incarnation: Identifier, by primary: Primary, sentAt: ContinuousClock.Instant,
         until: ContinuousClock.Instant
     ) {
+        let time = primary.now.microseconds
         let waiters = state.withLock { state in
+            if let last = state.lastTime,
+                max(sentAt - state.lastHeardAt, .microseconds(time - last)) >= Self.outageAfter
+            {
+                state.outage = Outage(
+                    began: UnixTime(seconds: last / 1_000_000),
+                    ended: UnixTime(seconds: time / 1_000_000))
+            }
             // Each poll anchors the time anew: what the local clock gains is never carried on.
             state.held = Held(
                 incarnation: incarnation, primary: primary, until: until,
-                databaseTime: primary.now.microseconds,
+                databaseTime: time,
                 heardAt: sentAt, untilByWallClock: wallClock() + (until - sentAt).microseconds)
             state.lastUntil = until
             state.lastHeardAt = sentAt
+            state.lastTime = time
             state.serial += 1
             defer { state.waiters = [] }
             return state.waiters

@@ -40,16 +40,6 @@ package final class Node: Sendable {
         let incarnation: Identifier
     }
 
-    /// When the database was last heard, and the last time that it was not for a while.
-    private struct Contact: Sendable {
-        var heardAt: ContinuousClock.Instant
-        var databaseTime: UnixTime
-        var outage: Outage?
-    }
-
-    /// How long the database is not heard before that is an outage.
-    private static let outageAfter: Duration = .seconds(5)
-
     /// Whether this node may answer.
     package let gate: LeaseGate
     /// What it remembers.
@@ -62,7 +52,6 @@ package final class Node: Sendable {
     private let logger: Logger
     private let follower: LogFollower
     private let view = Mutex<View?>(nil)
-    private let contact = Mutex<Contact?>(nil)
     private let keyring: SigningKeyring
     private let metrics = CacheMetrics()
 
@@ -293,26 +282,6 @@ package final class Node: Sendable {
         return hash
     }
 
-    /// The last outage of the database as this node saw it. While one may be under way or only just
-    /// over, nothing is said: a retry after it must not be taken for a replay.
-    package func outage() throws(StoreError) -> Outage? {
-        guard let contact = contact.withLock({ $0 }),
-            ContinuousClock.now - contact.heardAt < Node.outageAfter
-        else { throw .unavailable("this node has not heard the database for a while") }
-        return contact.outage
-    }
-
-    private func heard(at time: UnixTime) {
-        let now = ContinuousClock.now
-        contact.withLock { contact in
-            var outage = contact?.outage
-            if let last = contact, now - last.heardAt >= Node.outageAfter {
-                outage = Outage(began: last.databaseTime, ended: time)
-            }
-            contact = Contact(heardAt: now, databaseTime: time, outage: outage)
-        }
-    }
-
     private func certain<Value>(
         _ presented: Presented<Value>, _ view: View
     ) throws(StoreError) -> Value? {
@@ -346,7 +315,6 @@ package final class Node: Sendable {
         let known = try await store.secrets().map(\.known)
         // This node's own row lists what this view finds, once the next poll has written it.
         let roll = try await store.roll()
-        heard(at: roll.readAt)
         let nodes = roll.nodes.filter { $0.id != incarnation }.map(\.keyIDs)
         guard let ring = try? SecretRules.ring(secrets: secrets, known: known, nodes: nodes) else {
             view.withLock { $0 = nil }

@@ -42,8 +42,8 @@ package enum Limits {
     /// How long a client may use a refresh token again, at the least, for it to be used with others:
     /// longer than a request takes that is answered the long way after all.
     package static let refreshedTogetherWindow: Int32 = 15
-    /// Clients that a node remembers.
-    package static let cachedClients = 10_000
+    /// Headers with the credentials of a client, by which a node knows it again.
+    package static let knownHeaders = 10_000
     /// A user's name, in bytes.
     package static let usernameBytes = 255
     /// A password, in bytes: long enough for any sentence.

@@ -1,7 +1,8 @@
 package import OAuth
 import Postgres
 
-/// A time during which this node could not reach the database, by the database's own clock.
+/// A time during which this node did not hear the database, by the database's own clock, whatever that
+/// shows.
 package struct Outage: Sendable, Hashable {
     package let began: UnixTime
     package let ended: UnixTime

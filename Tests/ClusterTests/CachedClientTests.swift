@@ -54,6 +54,28 @@ import Testing
         #expect(cache.client("app")?.client?.name == "new")
     }
 
+    /// However many they are and however large, they take no more than their share.
+    @Test func theirShare() {
+        let cache = AnswerCache(bytes: 16 << 20)
+        let large = String(repeating: "x", count: 1000)
+        for number in 0..<5000 {
+            cache.remember(Self.read(large), called: "app\(number)", since: cache.now)
+            #expect(cache.client("app\(number)") != nil)
+            #expect((1000...(1 << 20)).contains(cache.size.bytes))
+        }
+        cache.clear()
+        #expect(cache.size.bytes == 0)
+        // The same one, again and again, is one; what has changed takes nothing.
+        for _ in 0..<3 { cache.remember(Self.read(large), called: "app", since: cache.now) }
+        #expect((1000...2000).contains(cache.size.bytes))
+        cache.remember(
+            Self.read(String(repeating: large, count: 1100)), called: "larger", since: cache.now)
+        #expect(cache.client("larger") == nil && cache.client("app") != nil)
+        let stamped = cache.size.bytes
+        cache.apply([entry(.client, Self.id)])
+        #expect(cache.client("app") == nil && cache.size.bytes < stamped)
+    }
+
     @Test func anotherOneChanged() {
         let cache = filled()
         cache.apply([entry(.client, Identifier(high: 1, low: 3)), entry(.grant, Self.id2)])
@@ -90,16 +112,5 @@ import Testing
         #expect(cache.client("app")?.client?.name == "second")
         cache.apply([entry(.client, Self.id2)])
         #expect(cache.client("app") == nil)
-    }
-
-    @Test func isBounded() {
-        let cache = AnswerCache(bytes: 1 << 20)
-        for number in 0..<Limits.cachedClients {
-            cache.remember(Self.read(), called: "app-\(number)", since: cache.now)
-        }
-        #expect(cache.client("app-0") != nil)
-        cache.remember(Self.read(), called: "one more", since: cache.now)
-        #expect(cache.client("one more") != nil)
-        #expect(cache.client("app-0") == nil)
     }
 }

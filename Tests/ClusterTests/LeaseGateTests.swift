@@ -26,6 +26,33 @@ import Testing
         gate.grant(incarnation, by: primary, sentAt: sentAt, until: sentAt + length)
     }
 
+    /// That the database was not heard for a while, or leapt forward in time; not that it leapt back.
+    @Test(
+        arguments: [
+            (0.05, 0, nil), (4.9, 4, nil), (5.1, 5, 1005), (0.05, 3000, 4000), (0.05, -3000, nil),
+            (6, -3000, -2000),
+        ] as [(Double, Int64, Int64?)])
+    func outages(unheard: Double, leap: Int64, ended: Int64?) throws {
+        let gate = LeaseGate()
+        #expect(throws: StoreError.self) { try gate.outage() }
+        let now = ContinuousClock.now
+        grant(gate, sentAt: now - .seconds(unheard))
+        grant(gate, by: Self.primary(timeline: 4, at: 1000 + leap), sentAt: now)
+        let expected = ended.map {
+            Outage(began: UnixTime(seconds: 1000), ended: UnixTime(seconds: $0))
+        }
+        #expect(try gate.outage() == expected)
+        // It stays the last one.
+        grant(gate, by: Self.primary(timeline: 4, at: 1001 + leap), sentAt: now + .seconds(1))
+        #expect(try gate.outage() == expected)
+    }
+
+    @Test func anOutageUnderWay() {
+        let gate = LeaseGate()
+        grant(gate, sentAt: .now - .seconds(6))
+        #expect(throws: StoreError.self) { try gate.outage() }
+    }
+
     /// Runs a gate beside a closure.
     private func watched(
         _ gate: LeaseGate, _ body: @escaping @Sendable () async throws -> Void

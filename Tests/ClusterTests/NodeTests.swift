@@ -199,9 +199,9 @@ import Testing
             let after = try TestNode(fixture, secrets: Self.both)
             #expect(throws: StoreError.self) { try old.node.seal([], for: .form) }
             #expect(throws: StoreError.self) { try old.node.keyedHash("ada", for: .throttle) }
-            #expect(throws: StoreError.self) { try old.node.outage() }
+            #expect(throws: StoreError.self) { try old.node.gate.outage() }
             try await old.running {
-                #expect(try old.node.outage() == nil)
+                #expect(try old.node.gate.outage() == nil)
                 try await signs(old, under: 1)
                 try await both.running {
                     try await signs(both, under: 1)

@@ -319,6 +319,24 @@ def test_keys_alone(asks, laptop, ada):
     assert asked.tokens().access
 
 
+def test_keys_alone_end_a_login(doornail, node, laptop, telephone):
+    """A person tabs to the button of another device, and ends its login."""
+    person = doornail.user("keys")
+    for device in (laptop, telephone):
+        log_in(device, node, person)
+    laptop.open(f"{node.url}/account", "Your account")
+    order = []
+    while "Log out this device" not in order:
+        laptop.type(Keys.TAB)
+        order.append(laptop.focus())
+        assert len(order) < 20, order
+    assert order.index("Log out here") < order.index("Log out this device")
+    laptop.type(Keys.ENTER)
+    until(lambda: laptop.find("[role=status]"), "nothing said")
+    assert "You are logged in nowhere else." in laptop.words
+    telephone.open(f"{node.url}/account", "Sign in")
+
+
 def test_https(doornail, app, client, laptop, ada):
     """Over TLS: __Host- cookies are taken, and the way back to the loopback is not blocked."""
     folder = doornail.folder / "tls"

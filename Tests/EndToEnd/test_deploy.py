@@ -65,6 +65,23 @@ def test_the_container_knows_whether_it_lives(node):
     assert subprocess.run(command, check=False, timeout=10).returncode != 0
 
 
+def test_the_container_has_all_that_the_package_names():
+    package = (ROOT / "Package.swift").read_text()
+    copied = re.findall(r"^COPY (\S+) \S+$", CONTAINERFILE.read_text(), re.M)
+    named = re.findall(r'path: "([^"]+)"', package)
+    named += [
+        f"{'Tests' if kind == 'testTarget' else 'Sources'}/{name}"
+        for kind, name, path in re.findall(
+            r'\.(target|executableTarget|systemLibrary|testTarget)\(\s*name: "(\w+)",(.*?)(?=\n        \.|\Z)',
+            package, re.S)
+        if "path:" not in path
+    ]
+    assert len(named) > 12
+    for path in named:
+        assert (ROOT / path).is_dir(), path
+        assert any(f"{path}/".startswith(f"{folder}/") for folder in copied), path
+
+
 def test_every_metric_is_there():
     labels = set(re.findall(r'label: "(doornail_[a-z_]+)"', sources()))
     labels |= set(re.findall(r'"(doornail_http_[a-z_]+)"', sources()))

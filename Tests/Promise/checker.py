@@ -94,6 +94,7 @@ class History:
         self.presented = defaultdict(list)
         self.successors = defaultdict(dict)
         self.replays = {}
+        self.leaps = []
         for event in events:
             self._index(event)
         for scope in self.scopes.values():
@@ -105,6 +106,8 @@ class History:
         op = event["op"]
         if op == "revoke":
             self.scopes[event["scope"], event["subject"]].events.append(event)
+        elif op == "leap":
+            self.leaps.append(event)
         elif op == "issue":
             self.families[event["family"]] = event
             self._name(event)
@@ -300,6 +303,11 @@ def issue(history, event):
                 scope, subject
             ].possible(earliest)
             if cause and cause["invoked_ns"] <= event["returned_ns"]:
+                return
+        # A code lives for a minute of the database's time, which a promotion may take forward.
+        began = (event.get("client_since") or (0, 0))[0]
+        for leap in history.leaps:
+            if leap["invoked_ns"] <= event["returned_ns"] and leap["returned_ns"] >= began:
                 return
         yield Violation(
             "S4", f"{event['node']} refused a fresh code, and nothing had ended it", (event,)

@@ -143,6 +143,9 @@ RIGHT = {
     .revoke(230, 240, "grant", "g2")
     .final(300)
     .ask(310, 315, False, "ag2", "g2"),
+    "a code refused as the time leapt": Story()
+    .add("leap", 2, 4)
+    .login(outcome="fail", access=None, refresh=None, error="invalid_grant"),
     "healed in time": Story().add("heal", 0, 9_000),
     "its own token ended, the grant lives": Story()
     .login()
@@ -234,6 +237,12 @@ WRONG = {
     "a fresh code refused": (
         "S4",
         Story().login(outcome="fail", access=None, refresh=None, error="invalid_grant"),
+    ),
+    "a code refused long after the time leapt": (
+        "S4",
+        Story()
+        .add("leap", 0, 5)
+        .login(at=20, outcome="fail", access=None, refresh=None, error="invalid_grant"),
     ),
     "healed too late": ("S5", Story().add("heal", 0, 12_000)),
     "never healed": ("S5", Story().add("heal", 0, 9_000, "fail")),

@@ -21,19 +21,23 @@ struct HealthEndpoint: Sendable {
     /// Certain answers can be given: this node has joined and holds a lease, and the primary answers.
     @Sendable
     func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
+        // Which of them it is; the cause is in the log.
+        var reason = "this node has not joined yet"
         do {
             _ = try services.node.codec()
             _ = try services.node.signingKeys()
+            reason = "this node has had no lease for more than a second"
             if let lapsed = services.node.gate.lapsed(at: .now), lapsed > .seconds(1) {
                 throw StoreError.unavailable("no lease for \(lapsed)")
             }
+            reason = "the database does not answer"
             _ = try await services.store.ping()
             return Answer.json(#"{"status":"ready"}"#)
         } catch {
             context.log.error = "\(error)"
             var json = JSONObject()
             json.set("status", "unavailable")
-            json.set("reason", "the database does not answer, or this node has not joined yet")
+            json.set("reason", reason)
             return Answer.json(
                 json.encoded, status: .serviceUnavailable, headers: [.retryAfter: "1"])
         }

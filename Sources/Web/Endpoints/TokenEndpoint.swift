@@ -144,8 +144,14 @@ struct TokenEndpoint: Sendable {
                 session, from: nil, idleSeconds: services.lifetimes.session.idleSeconds,
                 by: context.deadline)
         }
-        let rotation = try rotation(for: request, of: client, unretired: sent.unretiredKeyIDs)
-        switch try await services.store.rotate(rotation, by: context.deadline) {
+        var rotation = try rotation(for: request, of: client, unretired: sent.unretiredKeyIDs)
+        var verdict = try await services.store.rotate(rotation, by: context.deadline)
+        // Meanwhile another primary may have been heard, whose clock is ahead: that is an outage, too.
+        if verdict == .replay, try services.node.gate.outage() != rotation.outage {
+            rotation = try self.rotation(for: request, of: client, unretired: sent.unretiredKeyIDs)
+            verdict = try await services.store.rotate(rotation, by: context.deadline)
+        }
+        switch verdict {
         case .issue(let successor, let now):
             return try await refreshed(
                 request, successor, of: client, keyID: rotation.keyID, at: now, in: state)
@@ -180,7 +186,7 @@ struct TokenEndpoint: Sendable {
             keyID: try services.node.signingKeyID(unretired: unretired),
             idleSeconds: services.lifetimes.refreshTokenIdleSeconds,
             retryWindowSeconds: Int64(client.retryWindowSeconds), rotates: client.rotates,
-            outage: try services.node.outage())
+            outage: try services.node.gate.outage())
     }
 
     /// The access token in answer to a refresh.

@@ -47,8 +47,8 @@ package struct AccessLogMiddleware: RouterMiddleware {
                 outcome: context.log.outcome,
                 error: context.log.error,
                 bytes: response.body.contentLength,
-                traceID: Self.traceparent.flatMap { request.headers[$0] }
-                    .flatMap(TraceParent.traceID)),
+                traceParent: Self.traceparent.flatMap { request.headers[$0] },
+                traceState: Self.tracestate.flatMap { request.headers[$0] }),
             logger: context.logger)
         return response
     }
@@ -77,6 +77,7 @@ package struct AccessLogMiddleware: RouterMiddleware {
     private static let forwarded = HTTPField.Name("Forwarded")
     private static let xForwardedFor = HTTPField.Name("X-Forwarded-For")
     private static let traceparent = HTTPField.Name("traceparent")
+    private static let tracestate = HTTPField.Name("tracestate")
 }
 
 extension HTTPField.Name {

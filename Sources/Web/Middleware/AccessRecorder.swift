@@ -2,6 +2,7 @@ import HTTPTypes
 import Logging
 package import Metrics
 import Synchronization
+package import Tracing
 
 /// One request and how it was answered, as the access log tells it. No query, no secret.
 struct AccessRecord: Sendable {
@@ -19,7 +20,9 @@ struct AccessRecord: Sendable {
     var outcome: String?
     var error: String?
     var bytes: Int?
-    var traceID: String?
+    /// What the request belongs to, as it says (W3C Trace Context §3).
+    var traceParent: String?
+    var traceState: String?
 
     /// `ok`, `refused` or `failed`, unless the endpoint has a better word.
     var outcomeName: String {
@@ -32,7 +35,7 @@ struct AccessRecord: Sendable {
     }
 }
 
-/// Writes the access log and counts requests, whether a route answered or the connection refused.
+/// Writes the access log, counts requests and tells a tracing system of them, whether a route answered or the connection refused.
 package final class AccessRecorder: Sendable {
     private struct CountKey: Hashable {
         let endpoint: String
@@ -51,6 +54,7 @@ package final class AccessRecorder: Sendable {
     }
 
     private let metrics: any MetricsFactory
+    private let spans: RequestSpans
     private let quietPaths: Set<String>
     private let endpoints: Set<String>
     /// Kept here, since asking the factory for one costs more than counting.
@@ -58,11 +62,13 @@ package final class AccessRecorder: Sendable {
 
     /// `endpoints` are the paths that have routes, `quiet` those that machines poll, whose lines are for debugging only.
     package init(
-        metrics: any MetricsFactory = MetricsSystem.factory, endpoints: Set<String> = [],
+        metrics: any MetricsFactory = MetricsSystem.factory,
+        tracer: any Tracer = InstrumentationSystem.tracer, endpoints: Set<String> = [],
         quiet: Set<String> = ["/health/live", "/health/ready", "/metrics"]
     ) {
         self.endpoints = endpoints
         self.metrics = metrics
+        spans = RequestSpans(tracer)
         quietPaths = quiet
         if let prometheus = metrics as? PrometheusMetrics {
             prometheus.describe(Self.countName, "Answered requests.")
@@ -75,6 +81,7 @@ package final class AccessRecorder: Sendable {
 
     func answered(_ record: AccessRecord, logger: Logger) {
         count(record)
+        spans.answered(record, route: endpoint(of: record))
         let level = level(of: record)
         guard level >= logger.logLevel else { return }
         write(record, at: level, logger)
@@ -98,7 +105,7 @@ package final class AccessRecorder: Sendable {
         metadata["grant"] = record.grant.map { .string($0) }
         metadata["error"] = record.error.map { .string(AccessText.harmless($0, limit: 500)) }
         metadata["bytes"] = record.bytes.map { .stringConvertible($0) }
-        metadata["trace_id"] = record.traceID.map { .string($0) }
+        metadata["trace_id"] = record.traceParent.flatMap(TraceParent.traceID).map { .string($0) }
         logger.log(level: level, "request", metadata: metadata)
     }
 
@@ -118,13 +125,17 @@ package final class AccessRecorder: Sendable {
         }
     }
 
-    /// An answer of a kind that was asked for before; its record is made only if it is logged.
+    /// An answer of a kind that was asked for before; its record is made only if somebody wants it.
     func answered(
         _ pair: Pair, after duration: Duration, logger: Logger, record: () -> AccessRecord
     ) {
         pair.counter.increment()
         pair.timer.recordNanoseconds(AccessText.nanoseconds(duration))
-        if logger.logLevel <= .info { write(record(), at: .info, logger) }
+        let isLogged = logger.logLevel <= .info
+        guard isLogged || spans.areWanted else { return }
+        let record = record()
+        spans.answered(record, route: record.endpoint)
+        if isLogged { write(record, at: .info, logger) }
     }
 
     /// A request that no route ever saw.

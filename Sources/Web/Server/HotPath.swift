@@ -199,7 +199,8 @@ package final class HotPath: Sendable {
                 duration: duration, address: address ?? "unknown", requestID: requestID,
                 clientID: content.clientID, grant: content.grant?.description,
                 outcome: route.outcome, bytes: content.bytes.count,
-                traceID: header.request.traceParent.flatMap(TraceParent.traceID))
+                traceParent: header.request.traceParent,
+                traceState: headers.first(name: "tracestate"))
         }
         var answer = ByteBuffer()
         answer.reserveCapacity(content.bytes.count + 320)
@@ -309,7 +310,7 @@ package final class HotPath: Sendable {
             authenticated(caller, read, at: read.readAt) != nil
         else { return nil }
         callers.withLock { callers in
-            if callers.count >= Limits.cachedClients { callers = [:] }
+            if callers.count >= Limits.knownHeaders { callers = [:] }
             callers[key] = caller
         }
         return caller
