@@ -187,13 +187,21 @@ package final class AnswerCache: Sendable {
             reads[clientID]?.tick = tick
         }
 
-        mutating func keep(_ read: ClientRead, called clientID: String, tick: Int64, limit: Int) {
+        /// - Returns: what had to make room, to be freed after the lock.
+        mutating func keep(
+            _ read: ClientRead, called clientID: String, tick: Int64, limit: Int
+        ) -> Clients? {
             drop(clientID)
             let size = read.client.map(Self.bytes) ?? 0
-            guard size <= limit else { return }
-            if bytes + size > limit { self = Clients() }
+            guard size <= limit else { return nil }
+            var full: Clients?
+            if bytes + size > limit {
+                full = self
+                self = Clients()
+            }
             reads[clientID] = (read, tick, size)
             bytes += size
+            return full
         }
 
         mutating func drop(_ clientID: String) {
@@ -230,7 +238,7 @@ package final class AnswerCache: Sendable {
         isEnabled = bytes > 0
         // A sixteenth is for stamps, one for clients, the rest for two generations in each shard.
         stampLimit = max(Int(bytes) / 16 / Self.stampBytes, 1024)
-        clientLimit = max(Int(bytes) / 16, 1 << 20)
+        clientLimit = max(Int(bytes) / 16, 8 << 20)
         let limit = Int(bytes) / 8 * 7 / 2 / Self.shardCount
         shardLimit = limit
         shards = (0..<Self.shardCount).map { _ in Shard(limit: limit) }
@@ -289,7 +297,7 @@ package final class AnswerCache: Sendable {
     package func remember(_ read: ClientRead, called clientID: String, since tick: Int64) {
         // One that is missing is looked for again each time: it may be made at any moment.
         guard isEnabled, read.client != nil else { return }
-        clients.withLock { $0.keep(read, called: clientID, tick: tick, limit: clientLimit) }
+        _ = clients.withLock { $0.keep(read, called: clientID, tick: tick, limit: clientLimit) }
     }
 
     // MARK: What has ended
@@ -332,7 +340,10 @@ package final class AnswerCache: Sendable {
                 return generations
             }
         }
-        clients.withLock { $0 = Clients() }
+        _ = clients.withLock { clients in
+            defer { clients = Clients() }
+            return clients
+        }
     }
 
     // MARK: How full it is

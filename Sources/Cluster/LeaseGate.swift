@@ -133,8 +133,23 @@ package final class LeaseGate: Authority {
         return outage
     }
 
+    /// The last outage, once the database was heard again.
+    private static func outage(
+        _ known: Outage?, heard last: UnixTime, now: UnixTime, isOne: Bool
+    ) -> Outage? {
+        guard isOne else {
+            // The time went back: what lies ahead of it would be an outage until then.
+            return known.map { Outage(began: $0.began, ended: min($0.ended, now)) }
+        }
+        // One that follows at once goes on: what was lost in the first may not have been asked for yet.
+        let isSame = known.map { last < $0.ended.adding(seconds: sameOutageSeconds) } ?? false
+        return Outage(began: isSame ? min(known?.began ?? last, last) : last, ended: now)
+    }
+
     /// How long the database is not heard before that is an outage.
     private static let outageAfter: Duration = .seconds(5)
+    /// Outages that are no further apart are one: a retry window of the default length.
+    private static let sameOutageSeconds: Int64 = 30
 
     /// Whether somebody sees to it that those who wait are answered in time; else nobody may wait.
     package var isWatched: Bool { state.withLock { $0.isWatched } }
@@ -168,12 +183,12 @@ package final class LeaseGate: Authority {
     ) {
         let time = primary.now.microseconds
         let waiters = state.withLock { state in
-            if let last = state.lastTime,
-                max(sentAt - state.lastHeardAt, .microseconds(time - last)) >= Self.outageAfter
-            {
-                state.outage = Outage(
-                    began: UnixTime(seconds: last / 1_000_000),
-                    ended: UnixTime(seconds: time / 1_000_000))
+            if let last = state.lastTime {
+                state.outage = Self.outage(
+                    state.outage, heard: UnixTime(seconds: last / 1_000_000),
+                    now: UnixTime(seconds: time / 1_000_000),
+                    isOne: max(sentAt - state.lastHeardAt, .microseconds(time - last))
+                        >= Self.outageAfter)
             }
             // Each poll anchors the time anew: what the local clock gains is never carried on.
             state.held = Held(

@@ -56,20 +56,20 @@ import Testing
 
     /// However many they are and however large, they take no more than their share.
     @Test func theirShare() {
-        let cache = AnswerCache(bytes: 16 << 20)
-        let large = String(repeating: "x", count: 1000)
-        for number in 0..<5000 {
+        let cache = AnswerCache(bytes: 128 << 20)
+        let large = String(repeating: "x", count: 10_000)
+        for number in 0..<2000 {
             cache.remember(Self.read(large), called: "app\(number)", since: cache.now)
             #expect(cache.client("app\(number)") != nil)
-            #expect((1000...(1 << 20)).contains(cache.size.bytes))
+            #expect((10_000...(8 << 20)).contains(cache.size.bytes))
         }
         cache.clear()
         #expect(cache.size.bytes == 0)
         // The same one, again and again, is one; what has changed takes nothing.
         for _ in 0..<3 { cache.remember(Self.read(large), called: "app", since: cache.now) }
-        #expect((1000...2000).contains(cache.size.bytes))
+        #expect((10_000...11_000).contains(cache.size.bytes))
         cache.remember(
-            Self.read(String(repeating: large, count: 1100)), called: "larger", since: cache.now)
+            Self.read(String(repeating: large, count: 900)), called: "larger", since: cache.now)
         #expect(cache.client("larger") == nil && cache.client("app") != nil)
         let stamped = cache.size.bytes
         cache.apply([entry(.client, Self.id)])

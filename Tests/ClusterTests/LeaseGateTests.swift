@@ -47,6 +47,22 @@ import Testing
         #expect(try gate.outage() == expected)
     }
 
+    /// An outage does not outlive a clock that goes back, and goes on where another one follows at once.
+    @Test(
+        arguments: [
+            ([4000, 1060], 1000, 1060), ([4000, 4003, 4009], 1000, 4009),
+            ([4000, 4020, 4040, 4046], 1000, 4046), ([4000, 1000, 1006], 1000, 1006),
+            ([1010] + stride(from: 1014, through: 1042, by: 4) + [1048], 1042, 1048),
+        ] as [([Int64], Int64, Int64)])
+    func severalOutages(times: [Int64], began: Int64, ended: Int64) throws {
+        let gate = LeaseGate()
+        let now = ContinuousClock.now
+        grant(gate, sentAt: now)
+        for time in times { grant(gate, by: Self.primary(at: time), sentAt: now) }
+        let expected = Outage(began: UnixTime(seconds: began), ended: UnixTime(seconds: ended))
+        #expect(try gate.outage() == expected)
+    }
+
     @Test func anOutageUnderWay() {
         let gate = LeaseGate()
         grant(gate, sentAt: .now - .seconds(6))

@@ -305,8 +305,8 @@ def issue(history, event):
             if cause and cause["invoked_ns"] <= event["returned_ns"]:
                 return
         # A code lives for a minute of the database's time, which a promotion may take forward.
-        began = (event.get("client_since") or (0, 0))[0]
-        for leap in history.leaps:
+        for leap in history.leaps if event.get("session") is not None else ():
+            began = event["client_since"][0]
             if leap["invoked_ns"] <= event["returned_ns"] and leap["returned_ns"] >= began:
                 return
         yield Violation(

@@ -22,15 +22,15 @@ struct HealthEndpoint: Sendable {
     @Sendable
     func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
         // Which of them it is; the cause is in the log.
-        var reason = "this node has not joined yet"
+        var reason = "this node has not joined yet, or holds no secret that is not retired"
         do {
             _ = try services.node.codec()
             _ = try services.node.signingKeys()
-            reason = "this node has had no lease for more than a second"
+            reason = "no lease: this node has not heard the primary database for over a second"
             if let lapsed = services.node.gate.lapsed(at: .now), lapsed > .seconds(1) {
                 throw StoreError.unavailable("no lease for \(lapsed)")
             }
-            reason = "the database does not answer"
+            reason = "no primary database answers"
             _ = try await services.store.ping()
             return Answer.json(#"{"status":"ready"}"#)
         } catch {

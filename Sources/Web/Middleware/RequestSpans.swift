@@ -24,9 +24,9 @@ struct RequestSpans: Sendable {
         carrier["tracestate"] = record.traceState
         tracer.extract(carrier, into: &context, using: Reader())
         let end = DefaultTracerClock.now
-        let took = AccessText.nanoseconds(record.duration ?? .zero)
+        let took = UInt64(clamping: AccessText.nanoseconds(record.duration ?? .zero))
         let start = DefaultTracerClock.Timestamp(
-            nanosecondsSinceEpoch: end.nanosecondsSinceEpoch - UInt64(clamping: took))
+            nanosecondsSinceEpoch: end.nanosecondsSinceEpoch - min(took, end.nanosecondsSinceEpoch))
         let method = AccessText.harmless(record.method, limit: 32)
         let span = tracer.startSpan(
             route.map { "\(method) \($0)" } ?? method, context: context, ofKind: .server, at: start)

@@ -200,7 +200,8 @@ package final class HotPath: Sendable {
                 clientID: content.clientID, grant: content.grant?.description,
                 outcome: route.outcome, bytes: content.bytes.count,
                 traceParent: header.request.traceParent,
-                traceState: headers.first(name: "tracestate"))
+                traceState: headers.contains(name: "tracestate")
+                    ? headers["tracestate"].joined(separator: ", ") : nil)
         }
         var answer = ByteBuffer()
         answer.reserveCapacity(content.bytes.count + 320)
