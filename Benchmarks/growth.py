@@ -50,7 +50,7 @@ class Plan:
     introspections: int = 10_000_000
     idle_seconds: int = 60
     # Rounds of this many seconds, after some in which a node finds its pages in PostgreSQL's memory.
-    rounds: int = 9
+    rounds: int = 7
     seconds: int = 3
     run_in_seconds: int = 2
     ends: int = 3
