@@ -19,7 +19,7 @@ help:
 	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
 	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
-	@echo 'make bench         what a node can do beside a bare NIO handler, some 6 minutes (needs wrk)'
+	@echo 'make bench         what a node can do beside a bare NIO handler, some 10 minutes (needs wrk)'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
 	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
 	@echo 'make bench-micro   instructions and allocations, against their thresholds'

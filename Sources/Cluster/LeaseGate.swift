@@ -142,8 +142,10 @@ package final class LeaseGate: Authority {
             return known.map { Outage(began: $0.began, ended: min($0.ended, now)) }
         }
         // One that follows at once goes on: what was lost in the first may not have been asked for yet.
-        let isSame = known.map { last < $0.ended.adding(seconds: sameOutageSeconds) } ?? false
-        return Outage(began: isSame ? min(known?.began ?? last, last) : last, ended: now)
+        if let known, last < known.ended.adding(seconds: sameOutageSeconds) {
+            return Outage(began: min(known.began, last), ended: now)
+        }
+        return Outage(began: last, ended: now)
     }
 
     /// How long the database is not heard before that is an outage.

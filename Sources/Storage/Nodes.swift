@@ -53,7 +53,7 @@ enum Nodes {
         guard let first = rows.first else { throw .undecodable("nodes_list: no row") }
         try await Store.check(first.primary, by: authority, until: deadline)
         return Roll(
-            readAt: first.primary.time, endOfLog: first.row.endOfLog,
+            endOfLog: first.row.endOfLog,
             timelineAge: first.row.timelineAge.map { .milliseconds($0) },
             nodes: rows.compactMap { proven in
                 let row = proven.row
@@ -91,19 +91,13 @@ package struct Roll: Sendable {
         }
     }
 
-    /// The database's time.
-    package let readAt: UnixTime
     /// The number of the last row of the log.
     package let endOfLog: Int64
     /// How long ago the log was first written on its present timeline; nil where it never was.
     package let timelineAge: Duration?
     package let nodes: [Node]
 
-    package init(
-        readAt: UnixTime = UnixTime(seconds: 0), endOfLog: Int64, timelineAge: Duration?,
-        nodes: [Node]
-    ) {
-        self.readAt = readAt
+    package init(endOfLog: Int64, timelineAge: Duration?, nodes: [Node]) {
         self.endOfLog = endOfLog
         self.timelineAge = timelineAge
         self.nodes = nodes

@@ -35,7 +35,8 @@ struct AccessRecord: Sendable {
     }
 }
 
-/// Writes the access log, counts requests and tells a tracing system of them, whether a route answered or the connection refused.
+/// Writes the access log, counts requests and tells a tracing system of them, whether a route answered
+/// or the connection refused.
 package final class AccessRecorder: Sendable {
     private struct CountKey: Hashable {
         let endpoint: String
