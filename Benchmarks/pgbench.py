@@ -1,5 +1,6 @@
 """PostgreSQL's own rate: a node's statements by pgbench, a transaction for each row."""
 
+import os
 import re
 import statistics
 import sys
@@ -13,6 +14,8 @@ from postgres import program
 
 CONNECTIONS = 16
 DATABASE = "pgbench"
+# As a node's connections have them (Sources/Postgres/Preparation.swift).
+OPTIONS = {"PGOPTIONS": "-c enable_seqscan=off -c jit=off"}
 # As Sources/Storage names them.
 STATEMENTS = {
     "strict": "tokens_liveness", "revoke": "access_tokens_revoke", "rotate": "grants_rotate",
@@ -70,7 +73,8 @@ class Limit:
             out = run(
                 [program("pgbench"), "-n", "-M", "prepared", "-c", connections, "-j", 2]
                 + ["-T", seconds, "-f", script, "-l", "--log-prefix", f"{folder}/log"]
-                + [self.cluster.url(DATABASE)]
+                + [self.cluster.url(DATABASE)],
+                env=os.environ | OPTIONS,
             )
             logs = "".join(log.read_text() for log in Path(folder).glob("log*"))
         latencies = [int(line.split()[2]) for line in logs.splitlines()]

@@ -6,19 +6,25 @@ private struct ServerState: PostgresRow {
     init(_ cells: inout Cells) throws(PostgresError) {
         synchronousCommit = try cells.next()
         isRecovering = try cells.next()
-        let _: String? = try cells.next()
+        for _ in 0..<3 { let _: String? = try cells.next() }
         if Trap.asyncCommit.isPlanted { let _: String? = try cells.next() }
     }
 
     /// It also has the server end, after a while, a statement whose connection was abandoned: one
     /// that waits for a lock would go on waiting, and more and more of them would use up the
     /// server's connections. (PostgreSQL 14 and later know the setting.)
+    ///
+    /// And it keeps plans to keys: a plan that was made while a table had a few rows is kept while it
+    /// grows, so one that reads the whole table takes longer with each row
+    /// (docs/decisions/0017-plans-by-key.md). Where nothing but a scan will do, its price would have
+    /// the statement compiled anew each time: so never.
     static let statement = Statement<ServerState>(
         "connection_state",
         """
         SELECT current_setting('synchronous_commit'), pg_catalog.pg_is_in_recovery(),
                CASE WHEN current_setting('client_connection_check_interval', true) = '0'
-                    THEN set_config('client_connection_check_interval', '5s', false) END
+                    THEN set_config('client_connection_check_interval', '5s', false) END,
+               set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)
         """
             + (Trap.asyncCommit.isPlanted
                 ? ", set_config('synchronous_commit', 'off', false)" : ""))

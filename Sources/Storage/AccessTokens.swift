@@ -20,7 +20,7 @@ enum AccessTokens {
         WITH \(Primary.expression),
         ended AS (
             INSERT INTO revoked_tokens AS r (id, client, expires_at, reason, actor)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[])
+            SELECT * FROM \(Store.unnest("uuid", "uuid", "timestamptz", "text", "text"))
             ORDER BY 1
             ON CONFLICT (id) DO UPDATE
                 SET times = r.times + 1, reason = excluded.reason, actor = excluded.actor

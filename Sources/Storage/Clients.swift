@@ -79,8 +79,8 @@ enum Clients {
                clients.epoch,
                clients.disabled_at IS NOT NULL
         FROM primary_state
-        CROSS JOIN unnest($1::text[]) WITH ORDINALITY AS asked (client_id, position)
-        LEFT JOIN clients ON clients.client_id = asked.client_id
+        CROSS JOIN \(Store.unnest("text")) WITH ORDINALITY AS asked (client_id, position)
+        \(Store.lookUp("clients", as: "clients", where: "client_id = asked.client_id"))
         ORDER BY asked.position
         """)
 

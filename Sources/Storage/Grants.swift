@@ -81,6 +81,9 @@ enum Grants {
     ///
     /// A retry writes too, so that its answer rests on a commit, and gets the secret that the
     /// first answer was under, so that it is the same text.
+    ///
+    /// `= ANY (ARRAY[...])` is `=` that no plan but a lookup by key can do
+    /// (docs/decisions/0017-plans-by-key.md).
     static let rotate = Statement<
         Proven<RotatedRow>, [PostgresUUID], [Int64], [Int16], [Int64], [Int64], [Bool], [Int64],
         [Int64]
@@ -89,38 +92,41 @@ enum Grants {
         """
         WITH \(Primary.expression),
         asked AS (
-            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::bigint[],
-                                 $5::bigint[], $6::boolean[], $7::bigint[], $8::bigint[])
+            SELECT *
+            FROM \(Store.unnest(
+                "uuid", "bigint", "smallint", "bigint", "bigint", "boolean", "bigint", "bigint"))
                 WITH ORDINALITY AS a (id, generation, key_id, idle, retry, rotates, outage_began,
                                       outage_ended, position)),
         locked AS MATERIALIZED (
-            SELECT g.id, g.generation,
-                   g.revoked_at IS NOT NULL OR g.expires_at <= clock_timestamp()
-                       OR g.idle_expires_at <= clock_timestamp() AS is_over,
-                   g.rotated_at + make_interval(secs => a.retry) AS retry_until
-            FROM grants AS g JOIN asked AS a ON a.id = g.id
-            ORDER BY g.id FOR UPDATE OF g),
+            SELECT a.*, g.present, g.is_over, g.retry_until
+            FROM (SELECT * FROM asked ORDER BY id) AS a
+            CROSS JOIN LATERAL (
+                SELECT generation AS present,
+                       revoked_at IS NOT NULL OR expires_at <= clock_timestamp()
+                           OR idle_expires_at <= clock_timestamp() AS is_over,
+                       rotated_at + make_interval(secs => a.retry) AS retry_until
+                FROM grants WHERE id = a.id FOR UPDATE) AS g),
         changed AS (
             UPDATE grants AS g SET
-                generation = g.generation
-                    + CASE WHEN a.rotates AND l.generation = a.generation THEN 1 ELSE 0 END,
-                rotated_at = CASE WHEN a.rotates AND l.generation = a.generation
+                generation = l.present
+                    + CASE WHEN l.rotates AND l.present = l.generation THEN 1 ELSE 0 END,
+                rotated_at = CASE WHEN l.rotates AND l.present = l.generation
                                   THEN clock_timestamp() ELSE g.rotated_at END,
-                key_id = CASE WHEN l.generation = a.generation THEN a.key_id ELSE g.key_id END,
-                idle_expires_at = CASE WHEN l.generation = a.generation
-                                       THEN clock_timestamp() + make_interval(secs => a.idle)
+                key_id = CASE WHEN l.present = l.generation THEN l.key_id ELSE g.key_id END,
+                idle_expires_at = CASE WHEN l.present = l.generation
+                                       THEN clock_timestamp() + make_interval(secs => l.idle)
                                        ELSE g.idle_expires_at END,
-                retries = g.retries + CASE WHEN l.generation = a.generation THEN 0 ELSE 1 END,
+                retries = g.retries + CASE WHEN l.present = l.generation THEN 0 ELSE 1 END,
                 last_used_at = clock_timestamp()
-            FROM asked AS a JOIN locked AS l ON l.id = a.id
-            WHERE g.id = a.id AND NOT l.is_over AND (
-                l.generation = a.generation
-                OR l.generation = a.generation + 1 AND (
+            FROM locked AS l
+            WHERE g.id = ANY (ARRAY[l.id]) AND NOT l.is_over AND (
+                l.present = l.generation
+                OR l.present = l.generation + 1 AND (
                     clock_timestamp() < l.retry_until
-                    OR a.outage_began <= extract(epoch FROM l.retry_until)
-                       AND extract(epoch FROM clock_timestamp()) < a.outage_ended + a.retry))
+                    OR l.outage_began <= extract(epoch FROM l.retry_until)
+                       AND extract(epoch FROM clock_timestamp()) < l.outage_ended + l.retry))
             RETURNING g.id, g.generation, g.key_id)
-        SELECT \(Primary.columns), changed.generation, changed.key_id, locked.generation,
+        SELECT \(Primary.columns), changed.generation, changed.key_id, locked.present,
                locked.is_over
         FROM primary_state CROSS JOIN asked
         LEFT JOIN changed USING (id)
@@ -192,16 +198,18 @@ enum Grants {
         """
         WITH \(Primary.expression),
         asked AS (
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
+            SELECT * FROM \(Store.unnest("uuid", "text", "text"))
                 WITH ORDINALITY AS a (id, reason, actor, position)),
         locked AS MATERIALIZED (
-            SELECT g.id FROM grants AS g JOIN asked USING (id) ORDER BY g.id FOR UPDATE OF g),
+            SELECT a.*
+            FROM (SELECT * FROM asked ORDER BY id) AS a
+            CROSS JOIN LATERAL (SELECT FROM grants WHERE id = a.id FOR UPDATE) AS g),
         ended AS (
             UPDATE grants AS g SET
                 revoked_at = coalesce(g.revoked_at, clock_timestamp()),
-                revoked_reason = a.reason, revoked_by = a.actor, revocations = g.revocations + 1
-            FROM asked AS a JOIN locked USING (id)
-            WHERE g.id = a.id
+                revoked_reason = l.reason, revoked_by = l.actor, revocations = g.revocations + 1
+            FROM locked AS l
+            WHERE g.id = ANY (ARRAY[l.id])
             RETURNING g.id)
         SELECT \(Primary.columns), ended.id IS NOT NULL
         FROM primary_state CROSS JOIN asked LEFT JOIN ended USING (id)

@@ -118,6 +118,23 @@ package struct Store: Sendable {
         }
     }
 
+    /// Joins the one row that a condition names by its key, or nulls.
+    ///
+    /// `OFFSET 0` keeps the planner from reading the table as a whole and joining then, which a plan that
+    /// was made while it was small would go on doing (docs/decisions/0017-plans-by-key.md).
+    static func lookUp(_ table: String, as name: String, where condition: String) -> String {
+        "LEFT JOIN LATERAL (SELECT * FROM \(table) WHERE \(condition) OFFSET 0) AS \(name) ON true"
+    }
+
+    /// The rows of parameters that are arrays, from $1 on, by the types of their elements.
+    ///
+    /// By a subquery, since a plan that knows their length would be made anew for each batch
+    /// (docs/decisions/0017-plans-by-key.md).
+    static func unnest(_ types: String...) -> String {
+        let arrays = types.enumerated().map { "(SELECT $\($0.offset + 1)::\($0.element)[])" }
+        return "unnest(\(arrays.joined(separator: ", ")))"
+    }
+
     /// A write without a row (in the write-ahead log alone), for a statement whose answer has to rest
     /// on a commit, whatever it finds: a standby that has this commit has all before it.
     static let written = "SELECT pg_logical_emit_message(true, 'doornail', '') AS at"

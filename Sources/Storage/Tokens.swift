@@ -57,13 +57,13 @@ enum Tokens {
                \(States.clientColumns), \(States.grantColumns), \(States.sessionColumns),
                \(States.userColumns)
         FROM primary_state
-        CROSS JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[])
+        CROSS JOIN \(Store.unnest("uuid", "uuid", "uuid", "smallint"))
             WITH ORDINALITY AS asked (token, client, grant_id, key_id, position)
-        LEFT JOIN revoked_tokens AS revoked ON revoked.id = asked.token
-        LEFT JOIN grants AS g ON g.id = asked.grant_id
-        LEFT JOIN sessions AS s ON s.id = g.session
-        LEFT JOIN users AS u ON u.id = g.user_id
-        LEFT JOIN clients AS c ON c.id = coalesce(g.client, asked.client)
+        \(Store.lookUp("revoked_tokens", as: "revoked", where: "id = asked.token"))
+        \(Store.lookUp("grants", as: "g", where: "id = asked.grant_id"))
+        \(Store.lookUp("sessions", as: "s", where: "id = g.session"))
+        \(Store.lookUp("users", as: "u", where: "id = g.user_id"))
+        \(Store.lookUp("clients", as: "c", where: "id = coalesce(g.client, asked.client)"))
         LEFT JOIN secrets ON secrets.key_id = asked.key_id
         ORDER BY asked.position
         """)
