@@ -115,7 +115,9 @@ package final class Node: Sendable {
                     group.addTask { await self.keyring.run() }
                     group.addTask { await self.keep() }
                     if !self.cache.isEnabled {
-                        group.addTask { await self.questions.run { await self.read($0) } }
+                        group.addTask {
+                            await self.questions.run { subjects, _ in await self.read(subjects) }
+                        }
                     }
                     // The others end only when they are cancelled.
                     await group.next()

@@ -3,8 +3,9 @@ package import OAuth
 package import Storage
 import Synchronization
 
-/// What the event loops have the database asked or told: what comes while a batch is under way is done
-/// together in the next one, without a task for each.
+/// What the event loops have the database asked or told: what comes while a batch is with the database
+/// is done together in the next one, without a task for each. While the answers to one are written, the
+/// next one may be with the database: two at once would be smaller, and each has its price.
 ///
 /// It says what went well, and nothing else: whoever gets no answer goes to the endpoint, which knows
 /// how to wait, to fail and to say no. So nobody waits here for long; the batch itself may.
@@ -22,6 +23,8 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
         var asked: [[Question]] = []
         /// Answerers whose batch nobody waits for any more.
         var overdue: Set<Int> = []
+        /// The answerer whose batch is with the database.
+        var asking: Int?
         /// Answerers that have nothing to do.
         var idle: [CheckedContinuation<Void, Never>] = []
     }
@@ -48,17 +51,20 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
                 state.waiting.count < Limits.waitingQuestions
             else { return (false, CheckedContinuation<Void, Never>?.none) }
             state.waiting.append(question)
-            return (true, state.idle.popLast())
+            return (true, state.asking == nil ? state.idle.popLast() : nil)
         }
         answerer?.resume()
         return isTaken
     }
 
+    /// Answers a batch, in order; says by the closure that it needs the database no more, if that is
+    /// before the end.
+    package typealias Answerer =
+        @Sendable (_ subjects: [Subject], _ isAsked: () -> Void) async -> [Answer?]
+
     /// Answers until the task is cancelled; what waits then gets no answer.
-    /// - Parameter batches: how many may be under way at once.
-    package func run(
-        batches: Int = 1, _ answer: @escaping @Sendable ([Subject]) async -> [Answer?]
-    ) async {
+    /// - Parameter batches: how many may be under way at once, one of them with the database.
+    package func run(batches: Int = 1, _ answer: @escaping Answerer) async {
         state.withLock { state in
             state.isRunning = true
             state.asked = Array(repeating: [], count: batches)
@@ -82,12 +88,11 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
         }
     }
 
-    private func answerAll(
-        _ number: Int, _ answer: @Sendable ([Subject]) async -> [Answer?]
-    ) async {
+    private func answerAll(_ number: Int, _ answer: Answerer) async {
         while let batch = await next(for: number) {
             sizes.record(batch.count)
-            let answers = await answer(batch.map(\.subject))
+            let answers = await answer(batch.map(\.subject)) { self.leave(number) }
+            leave(number)
             let isWanted = state.withLock { state in
                 defer { state.asked[number] = [] }
                 state.overdue.remove(number)
@@ -98,20 +103,35 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
         }
     }
 
-    /// What waits, as soon as anything does; nil at the end.
+    /// Leaves the database to the next batch.
+    private func leave(_ number: Int) {
+        let answerer = state.withLock { state in
+            guard state.asking == number else { return CheckedContinuation<Void, Never>?.none }
+            state.asking = nil
+            return state.waiting.isEmpty ? nil : state.idle.popLast()
+        }
+        answerer?.resume()
+    }
+
+    /// What waits, as soon as anything does and the database is free; nil at the end.
     private func next(for number: Int) async -> [Question]? {
         while true {
             let (batch, isRunning) = state.withLock { state in
                 let count = min(state.waiting.count, Limits.questionsAtOnce)
+                guard count > 0, state.asking == nil else {
+                    return ([Question](), state.isRunning)
+                }
                 state.asked[number] = Array(state.waiting.prefix(count))
                 state.waiting.removeFirst(count)
+                state.asking = number
                 return (state.asked[number], state.isRunning)
             }
             if !batch.isEmpty { return batch }
             guard isRunning else { return nil }
             await withCheckedContinuation { continuation in
                 let isDue = state.withLock { state in
-                    guard state.waiting.isEmpty, state.isRunning else { return true }
+                    let isFree = state.asking == nil && !state.waiting.isEmpty
+                    guard !isFree, state.isRunning else { return true }
                     state.idle.append(continuation)
                     return false
                 }
@@ -132,7 +152,7 @@ package final class Questions<Subject: Sendable, Answer: Sendable>: Sendable {
                 state.asked[number] = []
                 state.overdue.insert(number)
             }
-            let isHopeless = state.overdue.count == state.asked.count
+            let isHopeless = state.asking.map { state.overdue.contains($0) } ?? false
             let left = state.waiting.filter { isHopeless || $0.askedAt < moment }
             if !left.isEmpty {
                 state.waiting.removeAll { isHopeless || $0.askedAt < moment }

@@ -13,7 +13,11 @@ import Testing
 
         var batches: [[Int]] { state.withLock { $0.batches } }
 
-        func answer(_ numbers: [Int]) async -> [String?] {
+        /// - Parameter leavesEarly: whether it needs the database no more at once.
+        func answer(
+            _ numbers: [Int], leavesEarly: Bool, isAsked: () -> Void
+        ) async -> [String?] {
+            if leavesEarly { isAsked() }
             await withCheckedContinuation { gate in
                 state.withLock { state in
                     state.batches.append(numbers)
@@ -62,9 +66,15 @@ import Testing
         questions.ask(number, askedAt: askedAt) { answers.note(number, $0) }
     }
 
-    private func running(batches: Int, _ body: () async -> Void) async {
+    private func running(
+        batches: Int, leavesEarly: Bool = false, _ body: () async -> Void
+    ) async {
         await withTaskGroup { group in
-            group.addTask { await questions.run(batches: batches) { await bench.answer($0) } }
+            group.addTask {
+                await questions.run(batches: batches) {
+                    await bench.answer($0, leavesEarly: leavesEarly, isAsked: $1)
+                }
+            }
             while !ask(0) { await Task.yield() }
             await bench.begun(1)
             await body()
@@ -91,14 +101,31 @@ import Testing
         }
     }
 
+    /// While the answers to one are written, the next one is with the database, and no third.
     @Test func twoBatchesAtOnce() async {
-        await running(batches: 2) {
+        await running(batches: 2, leavesEarly: true) {
             #expect(ask(1))
             await bench.begun(2)
             #expect(bench.batches == [[0], [1]])
             #expect(ask(2))
             bench.letGo()
             await bench.begun(3)
+            bench.letGo()
+            await answers.complete(3)
+            #expect(answers.all == [0: "0", 1: "1", 2: "2"])
+        }
+    }
+
+    /// One batch at a time is with the database, however many may be under way.
+    @Test func oneIsWithTheDatabase() async {
+        await running(batches: 2) {
+            #expect(ask(1))
+            try? await Task.sleep(for: .milliseconds(20))
+            #expect(ask(2))
+            #expect(bench.batches == [[0]])
+            bench.letGo()
+            await bench.begun(2)
+            #expect(bench.batches[1] == [1, 2])
             bench.letGo()
             await answers.complete(3)
             #expect(answers.all == [0: "0", 1: "1", 2: "2"])
@@ -123,7 +150,7 @@ import Testing
 
     /// A batch that is late takes no other with it, nor what waits.
     @Test func oneIsLate() async {
-        await running(batches: 2) {
+        await running(batches: 2, leavesEarly: true) {
             let later = ContinuousClock.now + .seconds(60)
             #expect(ask(1, askedAt: later))
             await bench.begun(2)

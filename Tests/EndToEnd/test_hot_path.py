@@ -55,7 +55,7 @@ def answers(node, *sent):
                 status, headers, body = connection.response()
                 date = headers.pop("date")
                 assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", date)
-                if headers["x-request-id"] != "the-same":
+                if not headers["x-request-id"].startswith("the-sam"):
                     assert re.fullmatch(r"[0-9a-f]{16}", headers.pop("x-request-id"))
                 whole += repr((status, list(headers.items()), body)).encode()
                 if headers.get("connection") == "close":
@@ -270,12 +270,96 @@ def test_repeated(fast, slow, client, api, token):
         ],
         "no HTTP": [b"\x16\x03\x01" + plain],
     }
+    for name, field in LABELS.items():
+        between[f"an id: {name}"] = [plain.replace(ID.encode(), field.encode())]
     for name, sent in between.items():
         whole = [plain, plain, plain, *sent, plain, plain, *sent, plain]
         told = [answers(node, *whole) for node in (fast, slow)]
         assert told[0] == told[1], name
     apart = [to_the_endpoint(plain)] * 8
     assert answers(fast, *[plain] * 8) == answers(slow, *apart)
+
+
+# In place of the ID.
+LABELS = {
+    "as long": "X-Request-ID: the-samf",
+    "longer": "X-Request-ID: the-same-but-longer",
+    "shorter": "X-Request-ID: the-sam",
+    "none": "X-Request-ID:",
+    "blank": "X-Request-ID: ",
+    "not acceptable": "X-Request-ID: the same",
+    "of other characters": "X-Request-ID: the-same/ü",
+    "too long": "X-Request-ID: " + "x" * 500,
+    "longer than a header that is kept": "X-Request-ID: " + "x" * 1500,
+    "longer than a header may be": "X-Request-ID: " + "x" * 17_000,
+    "a space after": "X-Request-ID: the-same-too ",
+    "spaces before": "X-Request-ID:   the-same-too",
+    "no space before": "X-Request-ID:the-same-too",
+    "in capitals": "X-REQUEST-ID: the-same-too",
+    "going on": "X-Request-ID: the-same-too\r\n and-more",
+    "an end in LF": "X-Request-ID: the-same-too\nX: the-same",
+    "an end in CR": "X-Request-ID: the-same-too\rX: the-same",
+    "a NUL": "X-Request-ID: the-same\0",
+    "twice": f"{ID}-one\r\n{ID}-two",
+    "and an end": f"{ID}\r\nConnection: close",
+    "and an origin": f"{ID}\r\nOrigin: https://x.example",
+    "and a chunk": f"{ID}\r\nTransfer-Encoding: chunked",
+    "and a length": f"{ID}\r\nContent-Length: 5",
+}
+
+
+@pytest.mark.parametrize("first", ["the-same", "the-same-and-much-longer", "the-sam"])
+def test_labels(fast, slow, client, first):
+    """Requests that differ in what names and traces them."""
+
+    def made(text, *headers):
+        body = f"token={text}"
+        return request(body, FORM, basic, *headers)
+
+    basic = f"Authorization: {client.basic['Authorization']}"
+    tokens = [fast.token(client) for _ in range(4)]
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333{}-01"
+    state = "congo=t61rcWkgMz{},rojo=00f067aa0ba902b7"
+    sent = [
+        made(
+            token, f"X-Request-ID: the-same-{'x' * number}",
+            f"traceparent: {trace.format(number)}", f"tracestate: {state.format(number)}", "X: y",
+        )
+        for number, token in enumerate(tokens)
+    ]  # fmt: skip
+    begun = made(tokens[0], f"X-Request-ID: {first}", "traceparent: x", "tracestate: y", "X: y")
+    whole = [begun, *sent, begun, begun, *reversed(sent)]
+    told = [answers(node, *whole) for node in (fast, slow)]
+    assert told[0] == told[1] == answers(slow, *map(to_the_endpoint, whole))
+
+
+def test_labels_of_what_is_dead(fast, slow, client, api):
+    """What the hot path leaves to the endpoint is asked there by its own name."""
+    tokens = [fast.token(client) for _ in range(6)]
+    basic = f"Authorization: {client.basic['Authorization']}"
+    for token in tokens[::2]:
+        fast.end(client, token)
+    for node in (fast, slow):
+        with Connection(node) as connection:
+            for number, token in enumerate(tokens * 2):
+                name = f"dead-{node.root[-5:]}-{number}"
+                trace = f"00-0af7651916cd43dd8448eb211c8031{number:02}-b7ad6b7169203331-01"
+                connection.send(
+                    request(
+                        f"token={token}", FORM, basic, f"X-Request-ID: {name}",
+                        f"traceparent: {trace}",
+                    )
+                )  # fmt: skip
+                status, headers, body = connection.response()
+                assert (status, headers["x-request-id"]) == (200, name)
+                assert json.loads(body)["active"] == (number % 2 == 1)
+        lines = [json.loads(line) for line in node.log_text().splitlines() if '"dead-' in line]
+        told = [(line["request_id"], line["trace_id"], line["outcome"]) for line in lines]
+        assert told == [
+            (f"dead-{node.root[-5:]}-{number}", f"0af7651916cd43dd8448eb211c8031{number:02}",
+             ["inactive", "active"][number % 2])
+            for number in range(12)
+        ]  # fmt: skip
 
 
 def test_in_pieces(fast, client, token):

@@ -41,7 +41,8 @@ extension TokenEndpoint {
 
     /// Uses them; nil for each that the endpoint has to see to: what is refused, and what takes more
     /// than one commit.
-    func refresh(_ refreshes: [Refresh]) async -> [Refreshed?] {
+    /// - Parameter isUsed: is called before the answers are written.
+    func refresh(_ refreshes: [Refresh], isUsed: () -> Void) async -> [Refreshed?] {
         let deadline = Store.deadline
         do {
             let states = try await services.store.liveness(
@@ -49,6 +50,7 @@ extension TokenEndpoint {
             let decided = zip(refreshes, states).map { decide($0, in: $1) }
             let verdicts = try await services.store.rotate(
                 decided.compactMap { $0?.rotation }, by: deadline)
+            isUsed()
             var next = verdicts.makeIterator()
             return zip(decided, states).map { decided, state in
                 guard let decided, case .issue(let successor, let now) = next.next() else {

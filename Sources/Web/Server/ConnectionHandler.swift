@@ -172,7 +172,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 peer: { context.remoteAddress?.ipAddress }))
     }
 
-    /// Lets the database be asked; until it has answered, nothing more is read or delivered.
+    /// Lets the database be asked; until it has answered, nothing more is delivered.
     private func ask(
         _ header: HotPath.Header, _ body: ByteBuffer, _ context: ChannelHandlerContext
     ) -> Bool {
@@ -203,8 +203,10 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         goOn(context)
     }
 
+    /// While the database is asked, one more read is let through: to stop reading and to begin again would
+    /// be two system calls for each request.
     func read(context: ChannelHandlerContext) {
-        if isHolding { isReadHeld = true } else { context.read() }
+        if hasApplication, held.isEmpty { context.read() } else { isReadHeld = true }
     }
 
     /// From now on there is somebody to deliver requests to.

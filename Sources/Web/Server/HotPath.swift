@@ -69,10 +69,41 @@ package final class HotPath: Sendable {
     /// What the header of a request says that may be answered here. The same bytes say the same again,
     /// so that they need not be parsed; who the caller is now is looked up each time.
     struct Header: Sendable {
-        let head: HTTPRequestHead
+        private let parsed: HTTPRequestHead
+        private let parsedRequestID: String?
+        /// What this request has in place of what was parsed.
+        private var labels: [(label: Repetition.Label, value: String)] = []
         fileprivate let isIntrospection: Bool
-        fileprivate let request: Request
         fileprivate let caller: Caller
+
+        fileprivate init(
+            _ head: HTTPRequestHead, requestID: String?, isIntrospection: Bool, caller: Caller
+        ) {
+            parsed = head
+            parsedRequestID = requestID
+            self.isIntrospection = isIntrospection
+            self.caller = caller
+        }
+
+        /// The same with other labels.
+        func labelled(_ labels: [(Repetition.Label, String)]) -> Header {
+            var header = self
+            header.labels = labels
+            return header
+        }
+
+        /// The header as the parser would read it.
+        var head: HTTPRequestHead {
+            var head = parsed
+            for (label, value) in labels {
+                head.headers.replaceOrAdd(name: label.rawValue, value: value)
+            }
+            return head
+        }
+
+        fileprivate var requestID: String? {
+            labels.first { $0.label == .requestID }?.value ?? parsedRequestID
+        }
     }
 
     /// The body of an answer, and what is counted and logged of it.
@@ -91,7 +122,7 @@ package final class HotPath: Sendable {
             let caller = caller(request.authorization)
         else { return nil }
         return Header(
-            head: head, isIntrospection: isIntrospection, request: request, caller: caller)
+            head, requestID: request.requestID, isIntrospection: isIntrospection, caller: caller)
     }
 
     /// The answer from memory; nil where there is none.
@@ -174,7 +205,7 @@ package final class HotPath: Sendable {
 
     /// Uses the refresh tokens of all connections together, until the task is cancelled.
     package func run() async {
-        await refreshes.run(batches: 2) { await self.tokens.refresh($0) }
+        await refreshes.run(batches: 2) { await self.tokens.refresh($0, isUsed: $1) }
     }
 
     /// The whole answer, which is counted and logged.
@@ -183,7 +214,7 @@ package final class HotPath: Sendable {
         _ content: Content, to header: Header, fields: inout AnswerFields, logger: Logger,
         peer: () -> String?
     ) -> ByteBuffer {
-        let requestID = fields.requestID(header.request.requestID)
+        let requestID = fields.requestID(header.requestID)
         let route = header.isIntrospection ? introspection : issuing
         let duration = content.arrivedAt.duration(to: .now)
         recorder.answered(route.answered, after: duration, logger: logger) {
@@ -199,7 +230,7 @@ package final class HotPath: Sendable {
                 duration: duration, address: address ?? "unknown", requestID: requestID,
                 clientID: content.clientID, grant: content.grant?.description,
                 outcome: route.outcome, bytes: content.bytes.count,
-                traceParent: header.request.traceParent,
+                traceParent: headers.first(name: "traceparent"),
                 traceState: headers.contains(name: "tracestate")
                     ? headers["tracestate"].joined(separator: ", ") : nil)
         }
@@ -255,7 +286,6 @@ package final class HotPath: Sendable {
     fileprivate struct Request: Sendable {
         let authorization: String
         var requestID: String?
-        var traceParent: String?
 
         init?(_ headers: HTTPHeaders) {
             var isForm = false
@@ -263,8 +293,6 @@ package final class HotPath: Sendable {
             for (name, value) in headers {
                 switch name.utf8.count {
                 case 6 where name.lowercased() == "origin": return nil
-                case 11 where name.lowercased() == "traceparent":
-                    if traceParent == nil { traceParent = value }
                 case 12 where name.lowercased() == "content-type":
                     guard !isForm, value == "application/x-www-form-urlencoded" else { return nil }
                     isForm = true
