@@ -1,5 +1,8 @@
 /// A registered application or resource server, as the rules see it.
-package struct Client: Sendable, Equatable {
+///
+/// A class, since it is handed on at every request: to copy a struct of its size is to count a dozen
+/// references.
+package final class Client: Sendable {
     /// How a client authenticates (RFC 8414 §2 `token_endpoint_auth_methods_supported`).
     package enum AuthenticationMethod: String, Sendable, CaseIterable {
         /// A secret by HTTP Basic or in the body, as the client likes: no method was asked for.

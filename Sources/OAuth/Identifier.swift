@@ -48,7 +48,9 @@ package struct Identifier: Hashable, Comparable, BitwiseCopyable, Sendable {
 
 extension Identifier: CustomStringConvertible {
     package var description: String {
-        let digits = Array("0123456789abcdef".utf8)
+        func digit(_ value: UInt8) -> UInt8 {
+            value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+        }
         var text: [UInt8] = []
         text.reserveCapacity(36)
         for index in 0..<16 {
@@ -57,8 +59,8 @@ extension Identifier: CustomStringConvertible {
             }
             let half = index < 8 ? high : low
             let byte = UInt8(truncatingIfNeeded: half >> UInt64(56 - (index % 8) * 8))
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
+            text.append(digit(byte >> 4))
+            text.append(digit(byte & 15))
         }
         return String(decoding: text, as: UTF8.self)
     }

@@ -23,12 +23,12 @@ package struct JSONObject: Sendable {
 
     package mutating func set(_ name: String, _ values: [String]) {
         key(name)
-        append("[")
+        open.append(UInt8(ascii: "["))
         for (index, value) in values.enumerated() {
-            if index > 0 { append(",") }
+            if index > 0 { open.append(UInt8(ascii: ",")) }
             append(quoted: value)
         }
-        append("]")
+        open.append(UInt8(ascii: "]"))
     }
 
     /// The finished text.
@@ -38,9 +38,9 @@ package struct JSONObject: Sendable {
     package var bytes: [UInt8] { open + [UInt8(ascii: "}")] }
 
     private mutating func key(_ name: String) {
-        if open.count > 1 { append(",") }
+        if open.count > 1 { open.append(UInt8(ascii: ",")) }
         append(quoted: name)
-        append(":")
+        open.append(UInt8(ascii: ":"))
     }
 
     private mutating func append(_ text: String) {
@@ -49,25 +49,20 @@ package struct JSONObject: Sendable {
 
     /// Appends a string in quotes, with the escapes that RFC 8259 §7 requires.
     private mutating func append(quoted value: String) {
-        append("\"")
-        defer { append("\"") }
-        // Nearly always there is nothing to escape.
-        if value.utf8.allSatisfy({
-            $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-        }) {
-            append(value)
-            return
-        }
-        for byte in value.utf8 {
-            switch byte {
+        open.append(UInt8(ascii: "\""))
+        let bytes = value.utf8Span.span
+        for index in bytes.indices {
+            switch bytes[index] {
             case UInt8(ascii: "\""): append("\\\"")
             case UInt8(ascii: "\\"): append("\\\\")
             case UInt8(ascii: "\n"): append("\\n")
             case UInt8(ascii: "\r"): append("\\r")
             case UInt8(ascii: "\t"): append("\\t")
-            case ..<0x20: append((byte < 16 ? "\\u000" : "\\u00") + String(byte, radix: 16))
-            default: open.append(byte)
+            case let byte where byte < 0x20:
+                append((byte < 16 ? "\\u000" : "\\u00") + String(byte, radix: 16))
+            case let byte: open.append(byte)
             }
         }
+        open.append(UInt8(ascii: "\""))
     }
 }

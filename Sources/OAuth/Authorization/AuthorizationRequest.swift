@@ -1,5 +1,5 @@
 /// A request at `/authorize` that may be answered (RFC 6749 §4.1.1, RFC 9700 §2.1).
-package struct AuthorizationRequest: Sendable, Equatable {
+package struct AuthorizationRequest: Sendable {
     /// How the answer reaches the client (OAuth 2.0 Multiple Response Types §2.1, Form Post).
     package enum ResponseMode: String, Sendable, CaseIterable {
         case query

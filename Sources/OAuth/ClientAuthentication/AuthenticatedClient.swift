@@ -1,7 +1,7 @@
 internal import Crypto
 
 /// A client that has proven who it is, or a public one that said so; made only by `verify`.
-package struct AuthenticatedClient: Sendable, Equatable {
+package struct AuthenticatedClient: Sendable {
     package let client: Client
     /// The database's time when the client was read.
     package let readAt: UnixTime

@@ -25,8 +25,23 @@ package struct KeyRing: Sendable {
     /// Those of them that have been retired.
     package let retired: Set<UInt8>
 
+    /// HMAC-SHA-256 that has taken in its key: half the work on a text as short as a token.
+    struct Code: Sendable {
+        private let keyed: HMAC<SHA256>
+
+        init(_ key: SymmetricKey) {
+            keyed = HMAC(key: key)
+        }
+
+        func of(_ bytes: [UInt8]) -> HashedAuthenticationCode<SHA256> {
+            var code = keyed
+            code.update(data: bytes)
+            return code.finalize()
+        }
+    }
+
     /// By purpose, then by key id.
-    private let keys: [ServerSecret.Purpose: [SymmetricKey?]]
+    private let codes: [ServerSecret.Purpose: [Code?]]
 
     package init(
         keys: [Key], signers: [UInt8], lacking: Set<UInt8>, retired: Set<UInt8> = []
@@ -35,19 +50,19 @@ package struct KeyRing: Sendable {
         self.lacking = lacking
         self.retired = retired
         self.held = Set(keys.map(\.id))
-        var tables: [ServerSecret.Purpose: [SymmetricKey?]] = [:]
+        var tables: [ServerSecret.Purpose: [Code?]] = [:]
         for purpose in ServerSecret.Purpose.allCases {
-            var table = [SymmetricKey?](repeating: nil, count: 256)
+            var table = [Code?](repeating: nil, count: 256)
             for key in keys {
-                table[Int(key.id)] = key.secret.key(for: purpose)
+                table[Int(key.id)] = Code(key.secret.key(for: purpose))
             }
             tables[purpose] = table
         }
-        self.keys = tables
+        codes = tables
     }
 
-    func key(_ id: UInt8, for purpose: ServerSecret.Purpose) -> SymmetricKey? {
-        keys[purpose]?[Int(id)]
+    func code(_ id: UInt8, for purpose: ServerSecret.Purpose) -> Code? {
+        codes[purpose]?[Int(id)]
     }
 }
 

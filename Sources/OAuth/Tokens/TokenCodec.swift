@@ -29,9 +29,9 @@ package struct TokenCodec: Sendable {
     package func seal(
         _ payload: [UInt8], for purpose: ServerSecret.Purpose, keyID: UInt8
     ) -> Redacted<String>? {
-        guard let key = ring.key(keyID, for: purpose) else { return nil }
+        guard let code = ring.code(keyID, for: purpose) else { return nil }
         let bytes = [keyID] + payload
-        let tag = HMAC<SHA256>.authenticationCode(for: bytes, using: key)
+        let tag = code.of(bytes)
         return Redacted(Base64.encodeURL(bytes + tag.prefix(Self.tagBytes)))
     }
 
@@ -42,11 +42,11 @@ package struct TokenCodec: Sendable {
         guard let sealed = Base64.decodeURL(text), sealed.count > Self.tagBytes,
             let keyID = sealed.first
         else { return .forged }
-        guard let key = ring.key(keyID, for: purpose) else {
+        guard let code = ring.code(keyID, for: purpose) else {
             return ring.lacking.contains(keyID) ? .secretMissing(keyID: keyID) : .unknownKey
         }
-        let bytes = sealed.dropLast(Self.tagBytes)
-        let expected = HMAC<SHA256>.authenticationCode(for: bytes, using: key)
+        let bytes = Array(sealed.dropLast(Self.tagBytes))
+        let expected = code.of(bytes)
         guard
             constantTimeEqual(
                 Array(expected.prefix(Self.tagBytes)), Array(sealed.suffix(Self.tagBytes)))
@@ -202,9 +202,7 @@ package struct TokenCodec: Sendable {
     package func keyedHash(
         _ text: String, for purpose: ServerSecret.Purpose, keyID: UInt8
     ) -> [UInt8]? {
-        ring.key(keyID, for: purpose).map {
-            Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: $0))
-        }
+        ring.code(keyID, for: purpose).map { Array($0.of(Array(text.utf8))) }
     }
 }
 
