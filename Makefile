@@ -19,7 +19,7 @@ help:
 	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
 	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
-	@echo 'make bench         what a node can do beside a bare NIO handler, some 10 minutes (needs wrk)'
+	@echo 'make bench         what a node can do beside a bare NIO handler, some 10 minutes'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
 	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
 	@echo 'make bench-micro   instructions and allocations, against their thresholds'
@@ -61,13 +61,13 @@ lint:
 	$(SWIFT) build --build-tests $(DEBUG)
 
 bench bench-peers: build
-	@scripts/install test
+	@scripts/install bench
 	$(SWIFT) build -c release --static-swift-stdlib --product Limit
 	.venv/bin/python Benchmarks/bench.py $(if $(filter bench-peers,$@),--peers) \
 		--markdown docs/benchmarks.md --plot docs/rates.svg $(ARGS)
 
 bench-growth: build
-	@scripts/install test
+	@scripts/install bench
 	.venv/bin/python Benchmarks/growth.py --markdown docs/benchmarks.md --plot docs/growth.svg $(ARGS)
 
 bench-micro:
