@@ -7,7 +7,8 @@
 nio          a bare NIO HTTP/1.1 handler with a constant answer: the limit of any server
 hummingbird  a route with that answer
 lease        introspection of distinct tokens under a lease, by a caller that authenticates
-             (named: no request has the X-Request-ID of the one before it)
+             (named: no request has the X-Request-ID of the one before it; parsed: nor another
+             field, so that no header can be known)
 strict       the same with DOORNAIL_CACHE=0: each answer is read from PostgreSQL
 token        access tokens by client_credentials
 revoke       the end of distinct access tokens, each for the first time
@@ -44,7 +45,7 @@ from servers import Installation, constant
 
 BUILT = ROOT / ".build/release"
 # Where these are measured, as far as --connections has it.
-NAMED_AT, PEERS_AT = [1, 64], [64]
+DIFFERING_AT, PEERS_AT = [1, 64], [64]
 
 
 @dataclasses.dataclass
@@ -130,8 +131,9 @@ def own_jobs(stack, cluster, folder, options):
     for connections in options.connections:
         for server in (nio, hummingbird, lease, strict):
             jobs.append(Job(server.name, "introspect", connections, server))
-        if connections in NAMED_AT:
-            jobs.append(Job("lease, named", "introspect-named", connections, lease))
+        if connections in DIFFERING_AT:
+            for how in ("named", "parsed"):
+                jobs.append(Job(f"lease, {how}", f"introspect-{how}", connections, lease))
         for name in ("token", *pgbench.WRITES):
             jobs.append(Job(name, name, connections, lease))
     for name in pgbench.STATEMENTS:

@@ -4,6 +4,7 @@ and of revocation, the memory of a node, the database.
     .venv/bin/python Benchmarks/growth.py            some 20 minutes, and up to 25 GB below /tmp
     .venv/bin/python Benchmarks/growth.py --quick    a minute and a half, to see that it works
 
+As root it gives PostgreSQL huge pages meanwhile, as docs/operating.md has it for millions of logins.
 One machine has it all: PostgreSQL, nodes (DOORNAIL_BINARY, or the release build), and wrk with 64
 connections. What is compared takes turns; figures are medians of the rounds.
 """
@@ -49,18 +50,20 @@ class Plan:
     user_grants: tuple = (1, 1_000, 100_000)
     introspections: int = 10_000_000
     idle_seconds: int = 60
-    # Rounds of this many seconds, after some in which a node finds its pages in PostgreSQL's memory.
+    # Rounds of this many seconds, after some to warm up in.
     rounds: int = 7
     seconds: int = 3
     run_in_seconds: int = 2
     ends: int = 3
     shared_buffers: str = "8GB"
+    # Of 2 MB: the buffers, and a tenth more for what belongs to them.
+    huge_pages: int = 4500
 
 
 QUICK = Plan(
     grants=(10_000, 100_000), middle=100_000, tokens=10_000, revocations=(0, 1_000, 50_000),
     user_grants=(1, 100, 10_000), introspections=200_000, idle_seconds=3, rounds=3,
-    seconds=1, run_in_seconds=0, shared_buffers="1GB",
+    seconds=1, run_in_seconds=0, shared_buffers="1GB", huge_pages=570,
 )  # fmt: skip
 
 
@@ -99,7 +102,9 @@ def nodes_of(place, plan, revoked=0):
             growth_data.add_revocations(connection, first, min(first + BATCH - 1, revoked))
             place.wait_until_applied()
         growth_data.settle(connection, "revoked_tokens, revocations, revocation_clock")
-    place.fill(nodes["lease"], plan.tokens)
+    # What is not remembered is in PostgreSQL's memory then, wherever it was left when it was loaded.
+    for node in nodes.values():
+        place.fill(node, plan.tokens)
     return nodes
 
 
@@ -271,11 +276,25 @@ def ends(place, plan):
     ]
 
 
+def huge_pages(stack, count):
+    """Has the kernel keep so many pages of 2 MB until the end; whether it has them."""
+    kept = Path("/proc/sys/vm/nr_hugepages")
+    try:
+        before = int(kept.read_text())
+        stack.callback(kept.write_text, str(before))
+        kept.write_text(str(before + count))
+        return int(kept.read_text()) == before + count
+    except OSError:
+        return False
+
+
 def run(stack, plan, folder):
     """All stages; what the first two measured, and the whole report."""
+    has_huge_pages = huge_pages(stack, plan.huge_pages)
     cluster = Cluster(
-        shared_buffers=plan.shared_buffers, max_wal_size="4GB", track_commit_timestamp="off"
-    )
+        shared_buffers=plan.shared_buffers, max_wal_size="4GB", track_commit_timestamp="off",
+        huge_pages="on" if has_huge_pages else "off",
+    )  # fmt: skip
     stack.callback(cluster.remove)
     places = {}
     for count in plan.grants:
@@ -298,7 +317,8 @@ def run(stack, plan, folder):
     for stage in (endurance, remembered, ends):
         parts += stage(middle, plan)
     parts.append(
-        f"{os.cpu_count()} cores, `shared_buffers` {plan.shared_buffers}, medians of {plan.rounds}"
+        f"{os.cpu_count()} cores, `shared_buffers` {plan.shared_buffers}"
+        f" {'in' if has_huge_pages else 'without'} huge pages, medians of {plan.rounds}"
         f" rounds of {plan.seconds} s; the spread is from the lowest round to the highest, and of"
         " most / fewest it is the median of the ratios of each round."
     )

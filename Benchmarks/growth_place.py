@@ -81,7 +81,8 @@ class Place:
         return told
 
     def fill(self, node, count, file=None):
-        """Asks a node about all tokens of a file; returns how many it remembers of them at best."""
+        """Asks a node about all tokens of a file, as many times as they are; returns how many it
+        remembers of them at best."""
         load = subprocess.Popen(
             ["wrk", "-t2", f"-c{CONNECTIONS}", "-d3600", "-s", LOAD, f"{node.root}/introspect"]
             + ["--", "introspect", "2", file or self.file, self.app.basic["Authorization"], ""],

@@ -5,7 +5,8 @@
 --     token       sends BODY, a request for a token
 --     mint        the same; the access tokens are written to FILE.0, FILE.1, ..., a thread each
 --     introspect  the tokens of FILE, over and over
---     introspect-named  the same, and no request has the X-Request-ID of the one before it
+--     introspect-named   the same, and no request has the X-Request-ID of the one before it
+--     introspect-parsed  the same, and no request has the X-Other of the one before it
 --     revoke      the tokens of FILE, each once; a thread that has none left stops
 --     rotate      FILE is a queue of refresh tokens: the first is used, its successor goes to the
 --                 end. So no token is used twice, and each family is used in sequence. Tokens whose
@@ -72,23 +73,30 @@ end
 function start.introspect(count)
     local requests = share(count)
     for position, token in ipairs(requests) do requests[position] = post("token=" .. token) end
-    local at = 0
+    -- Another place each time, so that one load after the other comes to all of them.
+    math.randomseed(os.time() + number)
+    local at = math.random(#requests)
     function request()
         at = at % #requests + 1
         return requests[at]
     end
 end
 
-start["introspect-named"] = function(count)
-    local format = post
-    local position = 0
-    post = function(form)
-        position = position + 1
-        wrk.headers["X-Request-ID"] = string.format("bench-%d-%d", number, position)
-        return format(form)
+-- Requests of which each has another value in one field.
+local function differing(field)
+    return function(count)
+        local format, position = post, 0
+        post = function(form)
+            position = position + 1
+            wrk.headers[field] = string.format("bench-%d-%d", number, position)
+            return format(form)
+        end
+        start.introspect(count)
     end
-    start.introspect(count)
 end
+
+start["introspect-named"] = differing("X-Request-ID")
+start["introspect-parsed"] = differing("X-Other")
 
 function start.revoke(count)
     local requests = share(count)
