@@ -454,6 +454,52 @@ def test_a_slow_database(doornail, slow, client, api):
         assert slow.is_active(api, token)
 
 
+@pytest.mark.parametrize(
+    "what", ["a request", "one that closes", "half of one", "no HTTP", "one that waits", "nothing"]
+)
+def test_while_the_database_is_asked(doornail, slow, client, what):
+    """What comes while a request waits for the database is answered after it, each once."""
+    token = slow.token(client)
+    basic = f"Authorization: {client.basic['Authorization']}"
+    plain = request(f"token={token}", FORM, basic, ID)
+    closing = request(f"token={token}", FORM, basic, ID, "Connection: close")
+    waiting = request(f"token={token}", FORM, basic, ID, "Expect: 100-continue")
+    head = waiting.index(b"\r\n\r\n") + 4
+    with Connection(slow) as connection:
+        for _ in range(2):
+            connection.send(plain)
+            assert connection.response()[0] == 200
+        before = slow.statements()["tokens_liveness"]
+        with doornail.cluster.connect(doornail.database, autocommit=False) as database:
+            database.execute("LOCK TABLE revoked_tokens IN ACCESS EXCLUSIVE MODE")
+            connection.send(plain)
+            time.sleep(0.1)
+            after = {
+                "a request": plain, "one that closes": closing, "half of one": plain[:100],
+                "no HTTP": b"\x16\x03\x01" + plain, "one that waits": waiting[:head], "nothing": b"",
+            }  # fmt: skip
+            connection.send(after[what])
+            time.sleep(0.05)
+            database.rollback()
+        status, _, body = connection.response()
+        assert status == 200 and json.loads(body)["active"]
+        if what == "no HTTP":
+            assert connection.response()[0] == 400
+        else:
+            if what == "half of one":
+                connection.send(plain[100:])
+            if what == "one that waits":
+                assert connection.response()[0] == 100
+                connection.send(waiting[head:])
+            if what == "nothing":
+                connection.send(plain)
+            status, headers, body = connection.response()
+            assert status == 200 and json.loads(body)["active"]
+            assert ("connection" in headers) == (what == "one that closes")
+    asked = 1 if what == "no HTTP" else 2
+    assert slow.statements()["tokens_liveness"] == before + asked
+
+
 def test_asked_together(slow, client, api):
     """Without a cache: many connections at once, of which some ask about what is dead."""
     tokens = [slow.token(client) for _ in range(40)]

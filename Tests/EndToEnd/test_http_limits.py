@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -75,6 +76,38 @@ def test_no_memory_for_announced_bodies(node, client):
     with Connection(node) as connection:
         connection.send(data.replace(str(2**62).encode(), b"9" * 40))
         assert connection.response()[0] in (400, 413)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: y\r\n\r\n",
+        "CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n",
+        "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "no HTTP\r\n\r\n",
+    ],
+)
+def test_nothing_is_kept_after_the_last_request(node, first):
+    """What follows a request that ends the connection, or would be another protocol, is dropped."""
+
+    def memory(name):
+        lines = Path(f"/proc/{node.process.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) * KIB
+
+    Path(f"/proc/{node.process.pid}/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    sent, block = 0, b"x" * (256 * KIB)
+    with Connection(node) as connection:
+        connection.send(first.encode())
+        try:
+            while sent < 512 * KIB * KIB:
+                sent += connection.socket.send(block)
+        except (ConnectionError, TimeoutError):
+            pass
+    assert memory("VmHWM") - before < 64 * KIB * KIB
+    with Connection(node) as connection:
+        connection.send(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.response()[0] == 200
 
 
 def test_200_parameters(node, client):

@@ -56,6 +56,45 @@ import Testing
         #expect(state.timedOut(now: start + .seconds(5)) == .close)
     }
 
+    /// What comes after the oldest request does not change how it is answered; its own end does.
+    @Test func whatComesAfterLeavesTheAnswerAsItIs() {
+        var state = state()
+        #expect(!state.answerGoesOn)
+        _ = request(&state)
+        #expect(state.answerGoesOn)
+        _ = request(&state, closes: true)
+        #expect(state.answerGoesOn && !state.goesOn)
+        _ = state.answerBegan()
+        _ = state.answerEnded(now: start)
+        #expect(!state.answerGoesOn)
+
+        state = self.state()
+        _ = request(&state)
+        _ = state.reject(.malformed, now: start)
+        #expect(state.answerGoesOn && !state.goesOn)
+
+        state = self.state()
+        _ = request(&state)
+        _ = state.inputEnded(now: start)
+        #expect(!state.answerGoesOn)
+        #expect(state.answerBegan()?.closes == true)
+    }
+
+    /// A body that waits for a word of ours gets it once the answers before it were written.
+    @Test func continuesBehindAnAnswer() {
+        var state = state()
+        var framing = RequestFraming()
+        framing.contentLength = 5
+        framing.expectsContinue = true
+        _ = request(&state)
+        _ = request(&state)
+        #expect(state.header(.success(framing), now: start) == .none)
+        #expect(state.answerEnded(now: start) == .none)
+        #expect(state.answerEnded(now: start) == .sendContinue)
+        #expect(state.body(5, now: start) == .none)
+        #expect(state.messageEnded(now: start) == .deliver)
+    }
+
     @Test func bodiesAreCounted() {
         var limits = HTTPLimits()
         limits.bodyBytes = 10

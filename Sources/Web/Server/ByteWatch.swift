@@ -33,7 +33,8 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
-        if connection.answered(unparsed: bytes) { return }
+        // The parser would keep what follows an upgrade for another protocol, all of it.
+        if connection.isDiscarding || connection.answered(unparsed: bytes) { return }
         connection.readBegan()
         context.fireChannelRead(data)
         connection.readEnded(bytes)

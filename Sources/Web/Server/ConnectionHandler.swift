@@ -94,6 +94,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         return true
     }
 
+    /// Whether what is read is of no use any more.
+    var isDiscarding: Bool { state.isDiscarding }
+
     func readBegan() {
         repetition.readBegan()
         state.readBegan()
@@ -193,7 +196,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
             held.removeAll()
             return
         }
-        if let content, state.goesOn, state.answerBegan() != nil {
+        if let content, state.answerGoesOn, state.answerBegan() != nil {
             write(content, to: header, context)
             perform(state.answerEnded(now: .now()))
         } else {
@@ -203,8 +206,8 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         goOn(context)
     }
 
-    /// While the database is asked, one more read is let through: to stop reading and to begin again would
-    /// be two system calls for each request.
+    /// While the database is asked, reading goes on until another request has arrived: to stop and to begin
+    /// again would be two system calls for each request.
     func read(context: ChannelHandlerContext) {
         if hasApplication, held.isEmpty { context.read() } else { isReadHeld = true }
     }

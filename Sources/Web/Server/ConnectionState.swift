@@ -59,6 +59,15 @@ struct ConnectionState {
         waitingRejection == nil && !isQuiescing && !inputClosed && !isDiscarding
     }
 
+    /// Whether nothing comes after the oldest request, which its answer has to say.
+    private var isLast: Bool {
+        (isQuiescing || inputClosed) && exchanges.count == 1 && reading == .nothing
+    }
+
+    /// Whether there is an oldest request, and its answer need not say that the connection ends; what came
+    /// after it, or a refusal that waits, does not matter.
+    var answerGoesOn: Bool { exchanges.first.map { !$0.closes && !isLast } ?? false }
+
     /// Whether the request that was delivered just now is the only one, on a connection that goes on.
     var mayAnswerAtOnce: Bool { exchanges.count == 1 && goesOn }
 
@@ -162,7 +171,7 @@ struct ConnectionState {
     /// The header of the oldest request's answer is about to be written; nil: nobody asked.
     mutating func answerBegan() -> AnswerForm? {
         guard !exchanges.isEmpty else { return nil }
-        if isQuiescing || inputClosed, exchanges.count == 1, reading == .nothing {
+        if isLast {
             exchanges[exchanges.startIndex].closes = true
             reading = .stopped
         }
@@ -183,6 +192,8 @@ struct ConnectionState {
         if let waitingRejection { return finish(.reject(waitingRejection), now: now) }
         switch reading {
         case .nothing: deadline = now + (isQuiescing ? limits.quiesce : limits.idle)
+        case .body(let framing, bytes: 0, raw: _) where framing.expectsContinue:
+            return .sendContinue
         case .header, .body, .stopped: break
         }
         return .none
