@@ -17,14 +17,17 @@ enum Housekeeping {
     /// How long the revocation log is kept. A node that is further behind starts anew.
     static let logSeconds: Int64 = 24 * 3600 + 60
 
+    /// The moment is found by a subquery: compared with a function whose value may change from row to row,
+    /// no index would serve.
     private static func removal(
-        _ name: String, from table: String, key: String, where condition: String
+        _ name: String, from table: String, key: String, where time: String
     ) -> Statement<RemovedRow, Int64, Int64> {
         Statement(
             name,
             """
             WITH doomed AS (
-                SELECT \(key) FROM \(table) WHERE \(condition)
+                SELECT \(key) FROM \(table)
+                WHERE \(time) < (SELECT clock_timestamp() - make_interval(secs => $2::bigint))
                 LIMIT $1 FOR UPDATE SKIP LOCKED),
             removed AS (
                 DELETE FROM \(table) AS t USING doomed WHERE t.\(key) = doomed.\(key)
@@ -35,7 +38,7 @@ enum Housekeeping {
 
     static let revokedTokens = removal(
         "housekeeping_revoked_tokens", from: "revoked_tokens", key: "id",
-        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "expires_at")
     /// The log loses its oldest rows in order, so that it never has a hole: whoever reads it from a
     /// number on finds all that follow, or learns that it begins later.
     static let revocations = Statement<RemovedRow, Int64, Int64>(
@@ -53,24 +56,24 @@ enum Housekeeping {
         """)
     static let codes = removal(
         "housekeeping_codes", from: "authorization_codes", key: "id",
-        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "expires_at")
     static let sessions = removal(
         "housekeeping_sessions", from: "sessions", key: "id",
-        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "expires_at")
     static let endedSessions = removal(
         "housekeeping_ended_sessions", from: "sessions", key: "id",
-        where: "revoked_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "revoked_at")
     static let grants = removal(
         "housekeeping_grants", from: "grants", key: "id",
-        where: "expires_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "expires_at")
     static let endedGrants = removal(
         "housekeeping_ended_grants", from: "grants", key: "id",
-        where: "revoked_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "revoked_at")
     /// How long a login or grant that was ended is remembered, for those who ask what happened.
     static let endedSeconds: Int64 = 24 * 3600
     static let throttles = removal(
         "housekeeping_throttles", from: "throttles", key: "key",
-        where: "window_ends_at < clock_timestamp() - make_interval(secs => $2::bigint)")
+        where: "window_ends_at")
 }
 
 extension Store {

@@ -33,11 +33,11 @@ enum Throttles {
         "throttles_count",
         """
         WITH asked AS (
-            SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
+            SELECT * FROM \(Store.unnest("bytea", "bigint", "bigint", "bigint"))
                 AS a (key, added, most, seconds)),
         full_counters AS MATERIALIZED (
             SELECT t.key, t.failures, t.window_ends_at
-            FROM asked JOIN throttles AS t USING (key)
+            FROM asked \(Store.lookUp("throttles", as: "t", where: "key = asked.key"))
             WHERE t.window_ends_at > clock_timestamp() AND t.failures > asked.most),
         counted AS (
             INSERT INTO throttles AS t (key, failures, window_ends_at)
