@@ -105,6 +105,14 @@ package struct Revoker: Sendable {
     private let store: Store
     private let logger: Logger
     private let waits = Timer(label: "doornail_revocation_wait_seconds")
+    private let repeats = Repeats<Repeated, Receipt>()
+
+    /// A token or grant that is ended again and again, for one cause: one commit at a time is enough,
+    /// as long as each answer rests on one that was begun after its request came.
+    private struct Repeated: Hashable {
+        let subject: String
+        let cause: Cause
+    }
 
     package init(store: Store, logger: Logger) {
         self.store = store
@@ -117,6 +125,21 @@ package struct Revoker: Sendable {
         _ ending: Ending, because cause: Cause,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Receipt {
+        switch ending {
+        case .token, .grant:
+            try await repeats.perform(Repeated(subject: ending.subject, cause: cause)) {
+                (requests) async throws(StoreError) in
+                try await end(ending, because: cause, by: deadline, requests: requests)
+            }
+        default:
+            try await end(ending, because: cause, by: deadline, requests: 1)
+        }
+    }
+
+    /// - Parameter requests: how many requests it answers.
+    private func end(
+        _ ending: Ending, because cause: Cause, by deadline: ContinuousClock.Instant, requests: Int
+    ) async throws(StoreError) -> Receipt {
         do {
             let early = Trap.earlyNodeRows.isPlanted ? try await store.roll(by: deadline) : nil
             let endedAt = try await commit(ending, because: cause, by: deadline)
@@ -124,10 +147,11 @@ package struct Revoker: Sendable {
             var limit = deadline
             if case .everything = ending { limit = Store.deadline }
             try await untilEverywhere(since: .now, by: limit, early)
-            note(ending, cause, outcome: "ended", level: .notice)
+            note(ending, cause, outcome: "ended", level: .notice, requests: requests)
             return Receipt(endedAt: endedAt)
         } catch {
-            note(ending, cause, outcome: "failed", level: .warning, error: error)
+            note(
+                ending, cause, outcome: "failed", level: .warning, requests: requests, error: error)
             if Trap.swallowedError.isPlanted { return Receipt(endedAt: UnixTime(seconds: 0)) }
             throw error
         }
@@ -220,7 +244,7 @@ package struct Revoker: Sendable {
     }
 
     private func note(
-        _ ending: Ending, _ cause: Cause, outcome: String, level: Logger.Level,
+        _ ending: Ending, _ cause: Cause, outcome: String, level: Logger.Level, requests: Int,
         error: StoreError? = nil
     ) {
         Counter(
@@ -231,6 +255,7 @@ package struct Revoker: Sendable {
             "audit": "end", "kind": "\(ending.kind)", "subject": "\(ending.subject)",
             "outcome": "\(outcome)", "reason": "\(cause.reason)", "actor": "\(cause.actor)",
         ]
+        if requests > 1 { metadata["requests"] = "\(requests)" }
         if let error { metadata["error"] = "\(error)" }
         logger.log(level: level, "\(outcome): \(ending.kind)", metadata: metadata)
     }
