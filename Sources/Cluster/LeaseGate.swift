@@ -259,10 +259,3 @@ package final class LeaseGate: Authority {
 
 /// Microseconds since 1970, as `PostgresTime` counts.
 package typealias PostgresMicroseconds = Int64
-
-extension Duration {
-    var microseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-    }
-}

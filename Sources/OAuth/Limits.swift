@@ -27,8 +27,6 @@ package enum Limits {
     /// How long a request may wait for the database, so that its 503 leaves before 5 s even where it
     /// waited for `questionsDeadline` before.
     package static let storeDeadline: Duration = .milliseconds(4200)
-    /// How long after its expiry a token is still revoked in earnest, and its row kept.
-    package static let expiryGraceSeconds: Int64 = 3600
     /// Requests of one node that wait for a lease; more are 503.
     package static let leaseWaiters = 4096
     /// What a request that waited for a lease has left, at least, to ask the database.

@@ -4,14 +4,14 @@ package enum RevocationDecision: Sendable, Equatable {
     case endToken(AccessToken, client: Identifier)
     /// End the grant with all that hangs on it, again where it has ended already.
     case endGrant(Identifier)
-    /// There is nothing to end: unknown, malformed, or expired for long. It is answered with 200.
+    /// There is nothing to end: unknown or malformed. It is answered with 200.
     case nothing
 
     /// Decides for a client that has authenticated, or is public and named itself.
     ///
     /// Another client's token is refused and lives on. A refresh token ends its grant, also one that
-    /// was rotated away. An access token counts as expired only an hour after its expiry: clocks
-    /// differ after a failover, and until then a row is committed.
+    /// was rotated away. An access token that has expired is ended like any other: the clock that says
+    /// so may be wrong, and may be put right.
     /// - Parameters:
     ///   - token: what was presented, nil where it is no token of ours.
     ///   - grant: the grant that the token names, nil where it names none or it is gone.
@@ -40,8 +40,7 @@ package enum RevocationDecision: Sendable, Equatable {
             return .endGrant(refresh.grant)
         case .access(let access):
             if caller.client.revokes == .grant, let grant { return .endGrant(grant.id) }
-            let forgotten = access.expiresAt.adding(seconds: Limits.expiryGraceSeconds)
-            return caller.readAt > forgotten ? .nothing : .endToken(access, client: client)
+            return .endToken(access, client: client)
         }
     }
 }

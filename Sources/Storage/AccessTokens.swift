@@ -23,7 +23,8 @@ enum AccessTokens {
             SELECT * FROM \(Store.unnest("uuid", "uuid", "timestamptz", "text", "text"))
             ORDER BY 1
             ON CONFLICT (id) DO UPDATE
-                SET times = r.times + 1, reason = excluded.reason, actor = excluded.actor
+                SET times = r.times + 1, reason = excluded.reason, actor = excluded.actor,
+                    expires_at = greatest(r.expires_at, excluded.expires_at)
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM ended) AS n
         """)

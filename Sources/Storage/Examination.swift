@@ -5,12 +5,11 @@ package import OAuth
 package struct Examination: PostgresRow {
     package let primary: Primary
     package let serverVersion: Int32
-    package let synchronousCommit: String
-    package let fsync: String
-    package let fullPageWrites: String
     package let encoding: String
     package let isSuperuser: Bool
     package let mayCreateTables: Bool
+    /// Whether whoever may connect may make temporary tables.
+    package let mayAnybodyMakeTables: Bool
     package let clients: Int64
     package let nodes: Int64
     package let lastNumber: Int64
@@ -26,12 +25,10 @@ package struct Examination: PostgresRow {
     package init(_ cells: inout Cells) throws(PostgresError) {
         primary = try Primary(&cells)
         serverVersion = try cells.next()
-        synchronousCommit = try cells.next()
-        fsync = try cells.next()
-        fullPageWrites = try cells.next()
         encoding = try cells.next()
         isSuperuser = try cells.next()
         mayCreateTables = try cells.next()
+        mayAnybodyMakeTables = try cells.next()
         clients = try cells.next()
         nodes = try cells.next()
         lastNumber = try cells.next()
@@ -51,12 +48,11 @@ package struct Examination: PostgresRow {
             WHERE renewed_at < p.now - lease_ms * interval '10 milliseconds')
         SELECT \(Primary.columns),
                current_setting('server_version_num')::integer,
-               current_setting('synchronous_commit'), current_setting('fsync'),
-               current_setting('full_page_writes'),
                (SELECT pg_encoding_to_char(encoding)::text FROM pg_database
                 WHERE datname = current_database()),
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
                has_schema_privilege(current_schema(), 'CREATE'),
+               has_database_privilege('public', current_database(), 'TEMPORARY'),
                (SELECT count(*) FROM clients), (SELECT count(*) FROM nodes),
                (SELECT last_number FROM revocation_clock),
                current_setting('max_connections')::integer

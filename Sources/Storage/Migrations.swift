@@ -19,6 +19,9 @@ package enum Migrations {
         migration(11, "0011_signing_keys", PackageResources._011_signing_keys_sql),
         migration(12, "0012_keys_and_logins", PackageResources._012_keys_and_logins_sql),
         migration(13, "0013_leases", PackageResources._013_leases_sql),
+        migration(
+            14, "0014_what_ended_stays_ended",
+            PackageResources._014_what_ended_stays_ended_sql),
     ]
 
     private static func migration(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

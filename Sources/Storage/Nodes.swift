@@ -39,12 +39,27 @@ enum Nodes {
         FROM primary_state CROSS JOIN revocation_clock AS clock LEFT JOIN nodes ON true
         """)
 
+    /// Names the row that a statement is about to change or remove, as the database demands of it.
+    static func named(_ parameter: String, reason: String? = nil) -> String {
+        let reason = reason.map { ", set_config('doornail.reason', '\($0)', true) AS reason" } ?? ""
+        return "named AS MATERIALIZED ("
+            + "SELECT set_config('doornail.node', \(parameter)::uuid::text, true) AS node\(reason))"
+    }
+
     static let leave = Statement<NoRow, PostgresUUID>(
-        "nodes_leave", "DELETE FROM nodes WHERE id = $1")
+        "nodes_leave",
+        """
+        WITH \(named("$1", reason: "the node left"))
+        DELETE FROM nodes USING named WHERE id = $1 AND named.node IS NOT NULL
+        """)
 
     /// Removes the row of a node that is dead, if it is still the row that was read.
     static let remove = Statement<NoRow, PostgresUUID, PostgresTime>(
-        "nodes_remove", "DELETE FROM nodes WHERE id = $1 AND renewed_at = $2")
+        "nodes_remove",
+        """
+        WITH \(named("$1", reason: "the node is dead"))
+        DELETE FROM nodes USING named WHERE id = $1 AND named.node IS NOT NULL AND renewed_at = $2
+        """)
 
     static func roll(
         pool: PostgresPool, authority: any Authority, deadline: ContinuousClock.Instant

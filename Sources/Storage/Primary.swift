@@ -11,8 +11,12 @@ package struct Primary: Sendable, Equatable {
     package let systemIdentifier: Int64
     /// The timeline, which goes up by one at each promotion; 0 while in recovery.
     package let timeline: Int32
-    /// The server's time.
+    /// The server's time, and never before the purge horizon: what is removed there has expired for
+    /// good (docs/promise.md).
     package let now: PostgresTime
+    /// The settings under which an acknowledged commit may be lost, as this very statement ran; empty
+    /// where there are none.
+    package let weakness: String
 
     /// A common table expression of one row; `pg_control_checkpoint()` would lag.
     static let expression = """
@@ -23,27 +27,37 @@ package struct Primary: Sendable, Equatable {
                         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))
                              ::bit(32)::integer
                    END AS timeline,
-                   clock_timestamp() AS now)
+                   greatest(clock_timestamp(), (SELECT at FROM purge_horizon WHERE id)) AS now,
+                   concat_ws(', ',
+                       CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
+                            THEN 'synchronous_commit is ' || current_setting('synchronous_commit')
+                       END,
+                       CASE current_setting('fsync') WHEN 'off' THEN 'fsync is off' END,
+                       CASE current_setting('full_page_writes')
+                            WHEN 'off' THEN 'full_page_writes is off' END) AS weakness)
         """
     /// Its columns, the first of every proven statement.
     static let columns =
         "primary_state.recovering, primary_state.system_identifier, primary_state.timeline, "
-        + "primary_state.now"
+        + "primary_state.now, primary_state.weakness"
 
     init(_ cells: inout Cells) throws(PostgresError) {
         isRecovering = try cells.next()
         systemIdentifier = try cells.next()
         timeline = try cells.next()
         now = try cells.next()
+        weakness = try cells.next()
     }
 
     package init(
-        isRecovering: Bool, systemIdentifier: Int64, timeline: Int32, now: PostgresTime
+        isRecovering: Bool, systemIdentifier: Int64, timeline: Int32, now: PostgresTime,
+        weakness: String = ""
     ) {
         self.isRecovering = isRecovering
         self.systemIdentifier = systemIdentifier
         self.timeline = timeline
         self.now = now
+        self.weakness = weakness
     }
 
     package var time: UnixTime { UnixTime(now) }
@@ -92,6 +106,11 @@ package final class PrimaryGuard: Authority {
     package func check(_ primary: Primary) throws(StoreError) {
         guard !primary.isRecovering else {
             throw .unavailable("the server that answered is a standby in recovery")
+        }
+        guard primary.weakness.isEmpty || Trap.asyncCommit.isPlanted else {
+            throw .unavailable(
+                "the database may lose commits that it acknowledged (\(primary.weakness)); "
+                    + "set it to on, for the server, the database and the role")
         }
         let known = newest.withLock { known in
             if let newest = known, newest.systemIdentifier != primary.systemIdentifier {

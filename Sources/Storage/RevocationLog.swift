@@ -102,12 +102,13 @@ enum RevocationLog {
         "nodes_join",
         """
         WITH \(Primary.expression),
-        gone AS (DELETE FROM nodes WHERE id = $2),
+        \(Nodes.named("$2", reason: "the node joined again")),
+        gone AS (DELETE FROM nodes USING named WHERE id = $2 AND named.node IS NOT NULL),
         joined AS (
-            INSERT INTO nodes (id, key_ids, version, lease_ms, applied)
+            INSERT INTO nodes (id, key_ids, version, lease_ms, applied, names_itself)
             SELECT $1, ARRAY(SELECT key_id FROM secrets
                              WHERE fingerprint = ANY($3) AND retired_at IS NULL ORDER BY key_id),
-                   $4, $5, clock.last_number
+                   $4, $5, clock.last_number, true
             FROM revocation_clock AS clock
             RETURNING applied)
         SELECT \(Primary.columns), joined.applied, clock.log_id, (SELECT max(lease_ms) FROM nodes)
@@ -122,11 +123,13 @@ enum RevocationLog {
         "nodes_poll",
         """
         WITH \(Primary.expression),
+        \(Nodes.named("$1")),
         renewed AS (
             UPDATE nodes SET renewed_at = clock_timestamp(), applied = $2,
                              key_ids = coalesce($6, key_ids)
-            FROM primary_state AS p, revocation_clock AS clock
-            WHERE nodes.id = $1 AND clock.log_id = $3
+            FROM primary_state AS p, revocation_clock AS clock, named
+            WHERE nodes.id = $1 AND named.node IS NOT NULL AND clock.log_id = $3
+              AND clock.last_number >= $2
               AND p.system_identifier = $4 AND p.timeline = $5
             RETURNING nodes.id),
         news AS (
@@ -222,6 +225,11 @@ package struct LogConnection: Sendable {
 }
 
 extension Duration {
+    package var microseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    }
+
     var wholeMilliseconds: Int32 {
         let (seconds, attoseconds) = components
         return Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)

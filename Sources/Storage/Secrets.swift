@@ -130,8 +130,12 @@ extension Store {
     package func admit(_ secret: ServerSecret) async throws(StoreError) {
         for _ in 0..<20 {
             do {
-                _ = try await pool.execute(
-                    Secrets.admit, secret.fingerprint, deadline: Store.deadline)
+                let deadline = Store.deadline
+                let rows = try await pool.execute(
+                    Secrets.admit, secret.fingerprint, deadline: deadline)
+                if let first = rows.first {
+                    try await Store.check(first.primary, by: PrimaryGuard(), until: deadline)
+                }
                 return
             } catch .refused("23505", _, _) {
                 continue

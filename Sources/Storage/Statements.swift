@@ -25,10 +25,10 @@ package enum Statements {
         Secrets.list, Secrets.grants, Secrets.admit, Secrets.retire,
         Nodes.leave, Nodes.list, Nodes.remove,
         Throttles.count, Throttles.takeBack,
-        Housekeeping.revokedTokens, Housekeeping.revocations, Housekeeping.throttles,
-        Housekeeping.codes, Housekeeping.sessions, Housekeeping.endedSessions,
-        Housekeeping.grants, Housekeeping.endedGrants,
-        Restored.restored,
+        PurgeHorizon.advance, Housekeeping.revokedTokens, Housekeeping.revocations,
+        Housekeeping.throttles, Housekeeping.codes, Housekeeping.sessions,
+        Housekeeping.endedSessions, Housekeeping.grants, Housekeeping.endedGrants,
+        Housekeeping.deletedIDs, Restored.restored,
         Examination.statement, Examination.ping,
     ]
 }

@@ -222,10 +222,11 @@ struct Backend: Service {
     }
 
     private func tidy() async {
+        var horizon = PurgeHorizon()
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: .seconds(Int64.random(in: 20...40)))
-                for (table, rows) in try await store.tidy() where rows > 0 {
+                for (table, rows) in try await store.tidy(&horizon) where rows > 0 {
                     logger.debug(
                         "removed what is over", metadata: ["table": "\(table)", "rows": "\(rows)"])
                 }

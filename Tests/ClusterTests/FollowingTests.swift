@@ -175,9 +175,10 @@ import Testing
             #expect(error?.kind == "unavailable")
             // It is committed all the same, and whoever asks again is told once it holds.
             #expect(try await fixture.death(of: .access(home.token)) == .grantEnded)
-            try await fixture.sql(
-                "UPDATE revocation_clock SET timeline_since = now() - interval '1 hour'")
-            try await fixture.sql("UPDATE nodes SET applied = 1000000")
+            try await fixture.unguarded(
+                "revocation_clock",
+                sql: "UPDATE revocation_clock SET timeline_since = now() - interval '1 hour'")
+            try await fixture.unguarded("nodes", sql: "UPDATE nodes SET applied = 1000000")
             _ = try await revoker.end(.grant(home.grant), because: StoreFixture.cause)
         }
     }
@@ -188,14 +189,15 @@ import Testing
             let home = try await home(fixture)
             try await fixture.append(1)
             try await fixture.insertNode(lease: 20_000, applied: 1_000_000)
-            try await fixture.sql("UPDATE revocation_clock SET timeline = timeline + 1")
+            try await fixture.unguarded(
+                "revocation_clock", sql: "UPDATE revocation_clock SET timeline = timeline + 1")
             let revoker = Revoker(store: fixture.store, logger: TestDatabase.logger)
             let error = await #expect(throws: StoreError.self) {
                 _ = try await revoker.end(
                     .grant(home.grant), because: StoreFixture.cause, by: .now + .seconds(1))
             }
             #expect(error?.kind == "unavailable")
-            try await fixture.sql("UPDATE nodes SET lease_ms = 1")
+            try await fixture.unguarded("nodes", sql: "UPDATE nodes SET lease_ms = 1")
             _ = try await revoker.end(.grant(home.grant), because: StoreFixture.cause)
         }
     }
@@ -246,8 +248,9 @@ import Testing
             try await other.running {
                 // The first entry on a timeline has every revoker wait for a whole lease.
                 try await fixture.append(1)
-                try await fixture.sql(
-                    "UPDATE revocation_clock SET timeline_since = now() - interval '1 hour'")
+                try await fixture.unguarded(
+                    "revocation_clock",
+                    sql: "UPDATE revocation_clock SET timeline_since = now() - interval '1 hour'")
                 try await gone.running {
                     await gone.stop(leaving: false)
                     #expect(try await fixture.rows().count == 2)

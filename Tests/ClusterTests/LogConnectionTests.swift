@@ -306,8 +306,9 @@ import Testing
             #expect(try await fixture.value(since) == first)
 
             // A log that another timeline wrote last; then this one writes.
-            try await fixture.sql(
-                "UPDATE revocation_clock SET timeline = timeline + 1, "
+            try await fixture.unguarded(
+                "revocation_clock",
+                sql: "UPDATE revocation_clock SET timeline = timeline + 1, "
                     + "timeline_since = timeline_since - interval '1 hour'")
             #expect(try await fixture.store.roll().timelineAge == nil)
             try await fixture.append(1)
@@ -315,8 +316,9 @@ import Testing
             #expect(young < .seconds(600))
 
             // A clock that was set back.
-            try await fixture.sql(
-                "UPDATE revocation_clock SET timeline_since = now() + interval '1 hour'")
+            try await fixture.unguarded(
+                "revocation_clock",
+                sql: "UPDATE revocation_clock SET timeline_since = now() + interval '1 hour'")
             #expect(try #require(try await fixture.store.roll().timelineAge) < .zero)
 
             let ids = [StoreFixture.identifier(), StoreFixture.identifier()]

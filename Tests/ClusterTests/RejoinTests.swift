@@ -12,7 +12,7 @@ import Testing
 
         func happen(_ fixture: StoreFixture) async throws {
             switch self {
-            case .rowRemoved: try await fixture.sql("DELETE FROM nodes")
+            case .rowRemoved: try await fixture.unguarded("nodes", sql: "DELETE FROM nodes")
             case .otherLog:
                 try await fixture.sql("UPDATE revocation_clock SET log_id = gen_random_uuid()")
             case .restored:
@@ -80,7 +80,7 @@ import Testing
             try await node.running {
                 let token = try await fill(node, fixture)
                 proxy.cut()
-                try await fixture.sql("DELETE FROM nodes")
+                try await fixture.unguarded("nodes", sql: "DELETE FROM nodes")
                 let revoker = Revoker(store: fixture.store, logger: TestDatabase.logger)
                 _ = try await revoker.end(.client("app"), because: StoreFixture.cause)
                 proxy.heal()

@@ -84,7 +84,8 @@ class Cluster:
         "log_min_messages": "warning",
     }
 
-    def __init__(self, **settings):
+    def __init__(self, environment=None, **settings):
+        self.environment = environment or {}
         self.settings = self.SETTINGS | settings
         # A socket's path has at most 107 bytes, so its folder is a short one.
         self.folder = Path(tempfile.mkdtemp(prefix="dn-", dir="/tmp"))
@@ -150,6 +151,7 @@ class Cluster:
                 # Ctrl-C is for pytest, which then stops the server in order.
                 start_new_session=True,
                 preexec_fn=dies_with_us(signal.SIGQUIT),
+                env=os.environ | self.environment,
                 **self.user,
             )
         deadline = time.monotonic() + 30

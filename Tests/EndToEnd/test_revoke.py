@@ -137,7 +137,7 @@ def test_many_at_once_each_its_own(node, other, client, api):
 
 
 def test_expired_token(doornail, client, api, node):
-    """Expired is 200 too; within an hour of its expiry it is still committed (LEASES.md)."""
+    """Expired is 200 too, and committed: a clock that goes back makes it no token that lives."""
     brief = doornail.node(DOORNAIL_ACCESS_TOKEN_TTL="1s")
     token = brief.token(client)
     time.sleep(2.1)

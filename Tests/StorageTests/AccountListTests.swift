@@ -66,31 +66,30 @@ import Testing
         try await StoreFixture.with { fixture in
             let (_, here, _) = try await fixture.household()
             let user = try await fixture.sessionUser(here).user.id
-            try await fixture.sql(
-                """
-                UPDATE sessions SET last_seen_at = now() - interval '5 days';
-                SET session_replication_role = replica;
-                INSERT INTO sessions (
-                    id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at,
-                    expires_at, revoked_at)
-                SELECT gen_random_uuid(), u.id, CASE WHEN n % 4 = 3 THEN 0 ELSE u.epoch END,
-                       sha256('x'), '{pwd}', now() - n * interval '1 second',
-                       now() + CASE WHEN n % 4 = 1 THEN -1 ELSE 1 END * interval '1 day',
-                       now() + CASE WHEN n % 4 = 2 THEN -1 ELSE 1 END * interval '1 day',
-                       CASE WHEN n % 8 = 4 THEN now() END
-                FROM users AS u, generate_series(1, 4000) AS n;
-                INSERT INTO grants (
-                    id, client, client_epoch, user_id, user_epoch, session, is_offline, scope,
-                    audiences, key_id, created_at, idle_expires_at, expires_at, revoked_at)
-                SELECT gen_random_uuid(), c.id, c.epoch, u.id,
-                       CASE WHEN n % 4 = 3 THEN 0 ELSE u.epoch END, gen_random_uuid(), true, '{}', '{}',
-                       1, now() - n * interval '1 second',
-                       now() + CASE WHEN n % 4 = 1 THEN -1 ELSE 1 END * interval '1 day',
-                       now() + CASE WHEN n % 4 = 2 THEN -1 ELSE 1 END * interval '1 day',
-                       CASE WHEN n % 8 = 4 THEN now() END
-                FROM users AS u, clients AS c, generate_series(1, 4000) AS n;
-                RESET session_replication_role
-                """)
+            try await fixture.unguarded(
+                "sessions", "grants",
+                sql: """
+                    UPDATE sessions SET last_seen_at = now() - interval '5 days';
+                    INSERT INTO sessions (
+                        id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at,
+                        expires_at, revoked_at)
+                    SELECT gen_random_uuid(), u.id, CASE WHEN n % 4 = 3 THEN 0 ELSE u.epoch END,
+                           sha256('x'), '{pwd}', now() - n * interval '1 second',
+                           now() + CASE WHEN n % 4 = 1 THEN -1 ELSE 1 END * interval '1 day',
+                           now() + CASE WHEN n % 4 = 2 THEN -1 ELSE 1 END * interval '1 day',
+                           CASE WHEN n % 8 = 4 THEN now() END
+                    FROM users AS u, generate_series(1, 4000) AS n;
+                    INSERT INTO grants (
+                        id, client, client_epoch, user_id, user_epoch, session, is_offline, scope,
+                        audiences, key_id, created_at, idle_expires_at, expires_at, revoked_at)
+                    SELECT gen_random_uuid(), c.id, c.epoch, u.id,
+                           CASE WHEN n % 4 = 3 THEN 0 ELSE u.epoch END, gen_random_uuid(), true, '{}', '{}',
+                           1, now() - n * interval '1 second',
+                           now() + CASE WHEN n % 4 = 1 THEN -1 ELSE 1 END * interval '1 day',
+                           now() + CASE WHEN n % 4 = 2 THEN -1 ELSE 1 END * interval '1 day',
+                           CASE WHEN n % 8 = 4 THEN now() END
+                    FROM users AS u, clients AS c, generate_series(1, 4000) AS n;
+                    """)
             let account = try await fixture.store.account(of: user, here: here.session)
             #expect(account.devices.count == Limits.accountDevices + 1)
             #expect(account.devices.allSatisfy { $0.death == nil })

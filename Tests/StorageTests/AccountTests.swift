@@ -423,6 +423,9 @@ import Testing
                 "\(end); \(keeps); UPDATE sessions SET user_epoch = user_epoch + 1, "
                     + "user_id = gen_random_uuid()",
                 "\(end); COMMIT; BEGIN; \(keeps); \(move)",
+                // The user's row is this transaction's, and its epoch is not.
+                "\(end); COMMIT; BEGIN; UPDATE users SET name = 'x', "
+                    + "epoch_moved_by = pg_current_xact_id(); \(keeps); \(move)",
                 "UPDATE sessions SET revoked_at = now(); COMMIT; BEGIN; \(end); \(keeps); "
                     + "UPDATE sessions SET user_epoch = (SELECT epoch FROM users)",
             ] {

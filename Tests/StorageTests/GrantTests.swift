@@ -395,7 +395,7 @@ import Testing
                 UPDATE grants SET revoked_at = now() WHERE id = '\(grants[0])';
                 DELETE FROM grants WHERE id = '\(grants[0])';
                 DELETE FROM grants WHERE id = '\(grants[1])';
-                UPDATE grants SET expires_at = now() - interval '2 hours' WHERE id = '\(grants[2])';
+                UPDATE grants SET expires_at = now() - interval '25 hours' WHERE id = '\(grants[2])';
                 DELETE FROM grants WHERE id = '\(grants[2])';
                 UPDATE grants SET scope = '{x}', last_used_at = now() WHERE id = '\(grants[3])';
                 """)

@@ -1,4 +1,5 @@
 import OAuth
+import Postgres
 import Storage
 import TestSupport
 import Testing
@@ -14,10 +15,11 @@ import Testing
     }
 
     static let tables = [
-        Table(name: "authorization_codes", column: "expires_at", kept: "650 s", gone: "665 s"),
-        Table(name: "sessions", column: "expires_at", kept: "3590 s", gone: "3605 s"),
+        Table(
+            name: "authorization_codes", column: "expires_at", kept: "23 hours", gone: "25 hours"),
+        Table(name: "sessions", column: "expires_at", kept: "23 hours", gone: "25 hours"),
         Table(name: "sessions", column: "revoked_at", kept: "23 hours", gone: "25 hours"),
-        Table(name: "grants", column: "expires_at", kept: "3590 s", gone: "3605 s"),
+        Table(name: "grants", column: "expires_at", kept: "23 hours", gone: "25 hours"),
         Table(name: "grants", column: "revoked_at", kept: "23 hours", gone: "25 hours"),
     ]
 
@@ -45,14 +47,13 @@ import Testing
                 "gen_random_uuid(), 1, gen_random_uuid(), false, '{}', '{}', 1, "
                 + "now() + interval '1 day', now() + interval '1 day'"
         }
-        try await fixture.sql(
-            """
-            SET session_replication_role = replica;
-            INSERT INTO \(table) (id, user_id, user_epoch, \(columns))
-            SELECT gen_random_uuid(), gen_random_uuid(), 1, \(values)
-            FROM generate_series(1, \(count));
-            RESET session_replication_role
-            """)
+        try await fixture.unguarded(
+            table,
+            sql: """
+                INSERT INTO \(table) (id, user_id, user_epoch, \(columns))
+                SELECT gen_random_uuid(), gen_random_uuid(), 1, \(values)
+                FROM generate_series(1, \(count))
+                """)
     }
 
     @Test(arguments: tables.indices)
@@ -72,13 +73,13 @@ import Testing
             }
             // Ending them by hand was logged; removing them is not.
             let logged = try await fixture.log().count
-            let removed = try await fixture.store.tidy()
+            let removed = try await fixture.tidy()
             for (name, rows) in removed {
                 #expect(rows == (name == table.name ? 1_203 : 0), "\(name)")
             }
             #expect(try await fixture.value("SELECT count(*) FROM \(table.name)") == "7")
             #expect(try await fixture.log().count == logged)
-            let again = try await fixture.store.tidy()
+            let again = try await fixture.tidy()
             #expect(again.allSatisfy { $0.rows == 0 })
         }
     }
@@ -90,7 +91,7 @@ import Testing
             let offline = try await fixture.grant(client, cookie, isOffline: true)
             let code = try await fixture.code(client, fixture.sessionUser(cookie))
             for _ in 0..<2 {
-                let removed = try await fixture.store.tidy()
+                let removed = try await fixture.tidy()
                 #expect(removed.allSatisfy { $0.rows == 0 })
             }
             #expect(try await fixture.isAlive(cookie))
@@ -100,11 +101,25 @@ import Testing
             try await fixture.sql(
                 "UPDATE grants SET idle_expires_at = now() - interval '30 days';"
                     + "UPDATE sessions SET idle_expires_at = now() - interval '30 days'")
-            let removed = try await fixture.store.tidy()
+            let removed = try await fixture.tidy()
             #expect(removed.allSatisfy { $0.rows == 0 })
             #expect(try await fixture.verdict(on: cookie) == .ended)
             // Its tokens were issued to live: an idle expiry limits refreshing alone.
             #expect(try await fixture.death(of: offline) == nil)
+        }
+    }
+
+    /// What was deleted is remembered until its id is too old to be put back.
+    @Test func whatWasDeletedIsForgotten() async throws {
+        try await StoreFixture.with { fixture in
+            _ = try await fixture.household()
+            try await fixture.sql("DELETE FROM grants; DELETE FROM sessions; DELETE FROM users")
+            #expect(try await fixture.value("SELECT count(*) FROM deleted_ids") == "3")
+            #expect(try await fixture.tidy().allSatisfy { $0.rows == 0 })
+            try await fixture.sql(
+                "INSERT INTO deleted_ids (id) VALUES ('00000000-0000-7000-8000-000000000000')")
+            #expect(try await fixture.tidy().reduce(0) { $0 + $1.rows } == 1)
+            #expect(try await fixture.value("SELECT count(*) FROM deleted_ids") == "3")
         }
     }
 
@@ -118,9 +133,98 @@ import Testing
             try await fixture.sql(
                 "UPDATE authorization_codes SET expires_at = now() - interval '599 s', "
                     + "redeemed_at = now() - interval '600 s' WHERE id = '\(code.id)'")
-            let removed = try await fixture.store.tidy()
+            let removed = try await fixture.tidy()
             #expect(removed.allSatisfy { $0.rows == 0 })
             #expect(try await fixture.store.code(code).code?.redemption != nil)
+        }
+    }
+}
+
+/// What makes a row go is no clock's word alone (docs/promise.md).
+@Suite struct PurgeHorizonTests {
+    private func horizon(_ fixture: StoreFixture) async throws -> Double {
+        try await Double(
+            fixture.value(
+                "SELECT extract(epoch FROM clock_timestamp() - at) FROM purge_horizon")) ?? 0
+    }
+
+    private static let day = 86_400.0
+
+    /// It goes as far as the boot clock ran since it was read, whatever is asked of it.
+    @Test func reach() {
+        var horizon = PurgeHorizon()
+        let now = ContinuousClock.now
+        #expect(horizon.reach(at: now) == nil)
+        horizon.read(PostgresTime(microseconds: 5_000_000), at: now)
+        #expect(horizon.reach(at: now) == PostgresTime(microseconds: 5_000_000))
+        #expect(
+            horizon.reach(at: now + .milliseconds(1500)) == PostgresTime(microseconds: 6_500_000))
+        horizon.read(.distantFuture, at: now)
+        #expect(horizon.reach(at: now + .seconds(1)) == .distantFuture)
+    }
+
+    /// A new one is a day behind; each reading carries it on by the time that passed, no further than
+    /// a day behind the clock.
+    @Test func advances() async throws {
+        try await StoreFixture.with { fixture in
+            #expect(try await abs(horizon(fixture) - Self.day) < 60)
+            try await fixture.unguarded(
+                "purge_horizon", sql: "UPDATE purge_horizon SET at = at - interval '30 days'")
+            var carried = PurgeHorizon()
+            let before = ContinuousClock.now
+            _ = try await fixture.store.tidy(&carried)
+            let lag = try await horizon(fixture)
+            #expect(lag >= 31 * Self.day)
+            try await Task.sleep(for: .milliseconds(200))
+            _ = try await fixture.store.tidy(&carried)
+            let went = try await fixture.value("SELECT at FROM purge_horizon")
+            let ran = (ContinuousClock.now - before) / .seconds(1)
+            #expect(try await horizon(fixture) >= 31 * Self.day - 1, "\(went)")
+            // It went on by what passed between the two, and by no more.
+            #expect(try await horizon(fixture) - lag <= ran - 0.1)
+            try await fixture.unguarded(
+                "purge_horizon",
+                sql: "UPDATE purge_horizon SET at = clock_timestamp() - interval '23 hours'")
+            _ = try await fixture.store.tidy(&carried)
+            // One that is ahead stays where it is.
+            #expect(try await abs(horizon(fixture) - Self.day + 3600) < 60)
+        }
+    }
+
+    /// A token's end stays while either the token or the end itself lies after the horizon; it says
+    /// by itself when it was written, and is never made to go sooner.
+    @Test func anEndStays() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.admitSecret()
+            let client = try await fixture.client()
+            let token = try await fixture.token(of: client)
+            // A row that was put there beforehand, with an expiry and a time that are not true.
+            try await fixture.sql(
+                "INSERT INTO revoked_tokens (id, client, expires_at, revoked_at, reason, actor) "
+                    + "VALUES ('\(token.id)', '\(client.id)', '-infinity', '-infinity', 'x', 'x')")
+            _ = try await fixture.end(token)
+            #expect(try await fixture.tidy().allSatisfy { $0.rows == 0 })
+            await #expect(throws: PostgresError.self) {
+                try await fixture.sql("DELETE FROM revoked_tokens")
+            }
+            #expect(
+                try await fixture.value(
+                    "SELECT expires_at > now() AND revoked_at > now() - interval '1 minute' "
+                        + "FROM revoked_tokens") == "true")
+            #expect(try await !fixture.isAlive(token))
+        }
+    }
+
+    /// Time is never judged to be before the horizon, whatever the clock shows.
+    @Test func timeDoesNotGoBackBehindIt() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.unguarded(
+                "purge_horizon", sql: "UPDATE purge_horizon SET at = now() + interval '1 hour'")
+            let now = try await fixture.store.ping()
+            #expect(
+                try await fixture.value(
+                    "SELECT at >= to_timestamp(\(now.seconds)) "
+                        + "AND at < to_timestamp(\(now.seconds + 1)) FROM purge_horizon") == "true")
         }
     }
 }

@@ -88,21 +88,21 @@ struct CheckCommand: AsyncParsableCommand {
                 "this is a standby; connect to the primary "
                     + "(target_session_attrs=read-write chooses it among several hosts)")
         }
-        if !["on", "remote_apply"].contains(e.synchronousCommit) {
+        if !e.primary.weakness.isEmpty {
             add(
                 "problem",
-                "synchronous_commit is \(e.synchronousCommit) for this role, so a "
-                    + "failover can lose what was acknowledged; set it to on "
-                    + "(ALTER ROLE ... RESET synchronous_commit)")
-        }
-        if e.fsync != "on" {
-            add("problem", "fsync is \(e.fsync), so a crash can lose what was acknowledged")
-        }
-        if e.fullPageWrites != "on" {
-            add("problem", "full_page_writes is \(e.fullPageWrites), so a crash can damage data")
+                "\(e.primary.weakness), so a crash or a failover can lose what was acknowledged, "
+                    + "and nodes answer nothing; set it to on, for the server, the database and "
+                    + "this role (ALTER ROLE ... RESET ...)")
         }
         if e.encoding != "UTF8" {
             add("problem", "the database's encoding is \(e.encoding); make it with UTF8")
+        }
+        if e.mayAnybodyMakeTables {
+            add(
+                "warning",
+                "every role that may connect may make temporary tables; as the owner of the "
+                    + "database: REVOKE TEMPORARY ON DATABASE ... FROM PUBLIC")
         }
         if e.isSuperuser {
             add("warning", "this role is a superuser; serve as one that may only read and write")

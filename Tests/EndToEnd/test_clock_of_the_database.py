@@ -1,0 +1,84 @@
+"""The database's clock is wrong for a while, and is put right again."""
+
+import sys
+import time
+
+import pytest
+
+from postgres import Cluster
+from support import ROOT, Doornail
+
+sys.path.append(str(ROOT / "Tests" / "Promise"))
+import clocks  # noqa: E402
+
+# A node removes what is over each 20 to 40 seconds.
+TIDIED_SECONDS = 43
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clock")
+    folder.chmod(0o755)
+    for parent in folder.parents:
+        if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    preload = clocks.build(folder)
+    if preload is None:
+        pytest.skip("there is no C compiler")
+    return clocks.Clock(folder, "database", preload)
+
+
+@pytest.fixture(scope="module")
+def stepped(clock, tmp_path_factory):
+    cluster = Cluster(environment=clock.environment)
+    made = Doornail(cluster, "stepped", tmp_path_factory.mktemp("stepped"))
+    yield made
+    made.stop()
+    cluster.remove()
+
+
+@pytest.mark.seconds(300)
+def test_a_step_ahead_and_back_revives_nothing(stepped, clock):
+    """Twice a node removes what it takes for over, by a clock that is 2.1 hours and a year ahead;
+    meanwhile tokens are ended that this clock takes for expired."""
+    nodes = [stepped.node(), stepped.node()]
+    app = stepped.client("app")
+    api = stepped.client("api", "--introspects", "any")
+    for step in (2.1 * 3600, 365 * 86400):
+        ended, late, alive = (nodes[0].token(app) for _ in range(3))
+        nodes[0].end(app, ended)
+        clock.step(step)
+        deadline = time.monotonic() + TIDIED_SECONDS
+        assert stepped.sql("SELECT clock_timestamp() > now() - interval '1 s'")
+        # By this clock it expired long ago, and it is ended all the same.
+        time.sleep(1)
+        nodes[1].end(app, late)
+        while time.monotonic() < deadline:
+            assert not any(node.is_active(api, t) for node in nodes for t in (ended, late))
+            time.sleep(0.5)
+        clock.step(0)
+        time.sleep(1)
+        for node in nodes:
+            assert not node.is_active(api, ended)
+            assert not node.is_active(api, late)
+            # The clock was wrong: what nobody ended has not expired.
+            assert node.is_active(api, alive)
+
+
+def test_logins_while_it_is_ahead_and_after(stepped, clock):
+    """What begins under a wrong clock can be ended as anything can."""
+    node = stepped.nodes[0]
+    app = stepped.client("later")
+    api = stepped.client("ask", "--introspects", "any")
+    clock.step(30 * 86400)
+    time.sleep(1)
+    token = node.token(app)
+    assert node.is_active(api, token)
+    clock.step(-2 * 3600)
+    time.sleep(1)
+    assert node.is_active(api, token)
+    node.end(app, token)
+    for seconds in (0, -86400, 30 * 86400, 0):
+        clock.step(seconds)
+        time.sleep(0.6)
+        assert not node.is_active(api, token)
