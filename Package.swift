@@ -154,7 +154,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "OAuth", "Postgres", "Storage", .product(name: "Logging", package: "swift-log"),
+                "OAuth", "CLibPQ", "Postgres", "Storage", "Cluster",
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OAuthTests", dependencies: ["OAuth"], swiftSettings: strict),

@@ -69,12 +69,13 @@ package struct Lease: Sendable {
             poll.primary.isSameReign(as: joined.joining.primary)
         else { return rejoin(because: .givenUp) }
         guard poll.endOfLog >= joined.applied else { return rejoin(because: .shorter) }
-        guard poll.endOfLog - joined.applied <= Self.farBehind else {
+        // Numbers of the database may be any: no sum or difference of them may trap.
+        guard UInt64(bitPattern: poll.endOfLog &- joined.applied) <= Self.farBehind.magnitude else {
             return rejoin(because: .behind)
         }
         var expected = joined.applied
         for entry in poll.entries {
-            expected += 1
+            expected &+= 1
             if Trap.sequenceLog.isPlanted { expected = entry.number }
             guard entry.number == expected else { return rejoin(because: .gap) }
         }

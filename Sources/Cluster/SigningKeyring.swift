@@ -177,8 +177,9 @@ package final class SigningKeyring: Sendable {
         }
         let basis = signers + ["|"] + published + ["|"] + known.map(\.kid)
         guard snapshot.withLock({ $0?.basis }) != basis else { return }
+        // Texts that the database tells apart by their bytes may be equal here.
         let jwks = Dictionary(
-            uniqueKeysWithValues: records.map { ($0.known.kid, $0.publicJWK) })
+            records.map { ($0.known.kid, $0.publicJWK) }, uniquingKeysWith: { first, _ in first })
         do {
             let set = try await SigningKeySet(
                 signers: keys.filter { signers.contains($0.kid) },

@@ -67,7 +67,7 @@ extension Link {
                 throw .unavailable("while statements were prepared: \(error.description)")
             }
             guard let answer else {
-                names.removeLast()
+                guard names.popLast() != nil else { throw .unavailable(errorMessage) }
                 continue
             }
             switch answer.kind {

@@ -220,6 +220,7 @@ extension Store {
             devices: rows.count(where: { $0.row.total != nil }),
             apps: grants.count(where: { $0.row.total != nil })
         )
+        // Totals are counts, so no difference overflows.
         return Account(
             devices: rows.compactMap { $0.row.device(at: $0.primary.time) },
             moreDevices: Int(rows.compactMap(\.row.total).first ?? 0) - shown.devices,

@@ -40,7 +40,7 @@ enum AuthorizationCodes {
     /// is the time of the login.
     static let issue = Statement<
         Proven<NoRow>, PostgresUUID, PostgresUUID, Int64, PostgresUUID, Int64, PostgresUUID,
-        [String], [String], String, Bool, [UInt8], String?, Int64, Int64
+        [String], [String], String, Bool, [UInt8], String?, Int64, PostgresTime
     >(
         "authorization_codes_issue",
         """
@@ -51,8 +51,7 @@ enum AuthorizationCodes {
                 redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at,
                 authenticated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                    clock_timestamp() + make_interval(secs => $13::bigint),
-                    to_timestamp($14::bigint))
+                    clock_timestamp() + make_interval(secs => $13::bigint), $14)
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
@@ -190,7 +189,7 @@ extension Store {
             session.user.uuid, session.userEpoch, session.id.uuid, request.scope.tokens,
             request.audience, request.address.redirectURI.text, request.isRedirectURISent,
             request.challenge.hash, request.nonce, Limits.codeSeconds,
-            session.authenticatedAt.seconds, deadline: deadline)
+            PostgresTime(session.authenticatedAt), deadline: deadline)
     }
 
     /// Reads a code's row with all that it hangs on.

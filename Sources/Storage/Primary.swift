@@ -47,7 +47,14 @@ package struct Primary: Sendable, Equatable {
         timeline = try cells.next()
         now = try cells.next()
         weakness = try cells.next()
+        // So sums and differences of the server's times never overflow.
+        guard Self.times.contains(now.microseconds) else {
+            throw .undecodable("the server's time is \(now), which is no time of a clock")
+        }
     }
+
+    /// What a clock may show: 73,000 years to either side of 1970.
+    private static let times = Int64.min / 4...Int64.max / 4
 
     package init(
         isRecovering: Bool, systemIdentifier: Int64, timeline: Int32, now: PostgresTime,
@@ -133,11 +140,10 @@ package final class PrimaryGuard: Authority {
 }
 
 extension UnixTime {
-    /// The second that a moment lies in.
+    /// The second that a moment lies in; `infinity` and `-infinity` are in the last one and the first.
     package init(_ time: PostgresTime) {
-        let microseconds = time.microseconds
-        let floor = microseconds >= 0 ? microseconds : microseconds - 999_999
-        self.init(seconds: floor / 1_000_000)
+        let (seconds, rest) = time.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        self.init(seconds: rest < 0 ? seconds - 1 : seconds)
     }
 }
 

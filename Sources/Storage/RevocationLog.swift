@@ -225,6 +225,8 @@ package struct LogConnection: Sendable {
 }
 
 extension Duration {
+    /// Of a span that this process measured, or between times of a server (`Primary` bounds them): it
+    /// never overflows.
     package var microseconds: Int64 {
         let (seconds, attoseconds) = components
         return seconds * 1_000_000 + attoseconds / 1_000_000_000_000

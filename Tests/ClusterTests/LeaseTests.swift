@@ -107,6 +107,26 @@ import Testing
         }
     }
 
+    /// Numbers that the database may hold, if no log ever has them.
+    @Test(
+        arguments: [
+            (.min, .max, [], .behind), (.min, .min + 20_001, [], .behind), (0, .max, [1], .behind),
+            (.max, .max, [.max], .gap), (.max, .min, [], .shorter),
+            (.min, .min, [.min], .gap),
+        ] as [(Int64, Int64, [Int64], Lease.Reason)])
+    func extremeNumbers(
+        applied: Int64, endOfLog: Int64, numbers: [Int64], reason: Lease.Reason
+    ) {
+        var lease = Lease(length: Self.length)
+        lease.joined(
+            as: Identifier(high: 5, low: 5),
+            Joining(primary: Self.primary(), logID: Self.logID, endOfLog: applied))
+        let poll = Poll(
+            primary: Self.primary(), isRenewed: true, endOfLog: endOfLog,
+            entries: Self.entries(numbers))
+        #expect(lease.received(poll, sentAt: Self.sentAt) == .rejoin(because: reason))
+    }
+
     @Test func beforeItJoinedThereIsNoLease() {
         var lease = Lease(length: Self.length)
         #expect(lease.following == nil)

@@ -200,6 +200,23 @@ import Testing
         }
     }
 
+    /// Two key ids that differ in their bytes alone, as only psql makes them, stop no node.
+    @Test func keyIDsThatLookAlike() async throws {
+        try await Self.with { fixture in
+            let key = try Self.key()
+            for (kid, days) in [("\u{E9}", 3), (key.kid, 2), ("e\u{301}", 1)] {
+                try await fixture.sql(
+                    "INSERT INTO signing_keys (kid, algorithm, public_jwk, created_at) VALUES "
+                        + "('\(kid)', 'ES256', '\(key.publicJWK)', now() - interval '\(days) days')"
+                )
+            }
+            let keyring = SigningKeyring(
+                store: fixture.store, secrets: [try Self.secret(1)], logger: TestDatabase.logger)
+            try await keyring.refresh()
+            #expect(try keyring.current().signs(by: .es256))
+        }
+    }
+
     // MARK: Keys that were withdrawn
 
     enum Withdrawal: CaseIterable, Sendable {

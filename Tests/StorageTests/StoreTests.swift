@@ -253,6 +253,8 @@ import Testing
     @Test(
         arguments: [
             (0, 0), (999_999, 0), (1_000_000, 1), (-1, -1), (-1_000_000, -1), (-1_000_001, -2),
+            (.max, 9_223_372_036_854), (.max - 1, 9_223_372_036_854),
+            (.min, -9_223_372_036_855), (.min + 1, -9_223_372_036_855),
         ] as [(Int64, Int64)])
     func secondsAreFloors(microseconds: Int64, seconds: Int64) {
         #expect(UnixTime(PostgresTime(microseconds: microseconds)).seconds == seconds)

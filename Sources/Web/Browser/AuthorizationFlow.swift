@@ -88,10 +88,11 @@ struct AuthorizationFlow: Sendable {
             let payload = try services.node.unseal(ticket, for: .loginTicket)
         else { return false }
         var reader = PayloadReader(payload[...])
-        guard let issuedAt = reader.integer(), payload.count == 40 else { return false }
-        let age = login.readAt.seconds - Int64(bitPattern: issuedAt)
-        return (0...Limits.pageSeconds).contains(age)
-            && user.session.authenticatedAt.seconds >= Int64(bitPattern: issuedAt)
+        guard let seconds = reader.integer(), payload.count == 40 else { return false }
+        let issuedAt = UnixTime(seconds: Int64(bitPattern: seconds))
+        return issuedAt <= login.readAt
+            && login.readAt <= issuedAt.adding(seconds: Limits.pageSeconds)
+            && user.session.authenticatedAt >= issuedAt
             && constantTimeEqual(payload[8..<24], binding(to: browser))
             && !constantTimeEqual(payload[24..<40], digest(user.secretHash).prefix(16))
     }

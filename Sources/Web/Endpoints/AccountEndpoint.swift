@@ -259,6 +259,7 @@ struct AccountEndpoint: Sendable {
                 maxAgeSeconds: services.lifetimes.session.maximumSeconds)
         ]
         if isProven || isKnown {
+            // The database has just done the same sum, without an overflow.
             cookies.append(
                 try browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1))
         }
