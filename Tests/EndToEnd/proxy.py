@@ -6,6 +6,12 @@ import threading
 import time
 
 
+def shut(one):
+    """Ends a connection in both directions; whoever waits for it is woken."""
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+
+
 class Proxy:
     """Passes bytes between a port of its own and another one of 127.0.0.1."""
 
@@ -31,22 +37,21 @@ class Proxy:
 
     def cut(self):
         """Breaks all connections and refuses new ones."""
-        if self._listener is not None:
+        with self._lock:
+            listener, self._listener = self._listener, None
+        if listener is not None:
             # Shutting it down wakes the thread that accepts; closing alone does not.
             with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         self.sever()
 
     def sever(self):
-        """Breaks all connections; new ones are accepted."""
+        """Breaks all connections, also those that are being made; new ones are accepted."""
         with self._lock:
             broken, self._sockets = self._sockets, set()
         for one in broken:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+            shut(one)
 
     def freeze(self):
         """Keeps all connections and passes nothing on, as when a cable is pulled."""
@@ -58,32 +63,36 @@ class Proxy:
                 near, _ = listener.accept()
             except OSError:
                 return
+            with self._lock:
+                if self._listener is not listener:
+                    near.close()
+                    return
+                self._sockets.add(near)
             threading.Thread(target=self._connect, args=(near,), daemon=True).start()
 
     def _connect(self, near):
-        try:
-            far = socket.create_connection(("127.0.0.1", self.target), 10)
-        except OSError:
-            near.close()
-            return
-        far.settimeout(None)
+        with near, contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", self.target), 10) as far:
+                far.settimeout(None)
+                with self._lock:
+                    # What was severed while the other side was reached stays so.
+                    if near not in self._sockets:
+                        return
+                    self._sockets.add(far)
+                back = threading.Thread(target=self._pass, args=(far, near), daemon=True)
+                back.start()
+                self._pass(near, far)
+                # Closed by nobody sooner: its number could be another's while it is still read.
+                back.join()
         with self._lock:
-            self._sockets |= {near, far}
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+            self._sockets -= {near, far}
 
     def _pass(self, source, sink):
-        try:
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 self._flowing.wait()
                 if self.delay:
                     time.sleep(self.delay)
                 sink.sendall(data)
-        except OSError:
-            pass
-        for one in (source, sink):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-            with self._lock:
-                self._sockets.discard(one)
+        shut(source)
+        shut(sink)
