@@ -40,9 +40,7 @@ test:
 	@scripts/install test
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
-	scripts/test-swift $(DEBUG)
-	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/EndToEnd
-	DOORNAIL_BINARY='$(CURDIR)/.build/debug/doornail' .venv/bin/python -m pytest Tests/Promise
+	scripts/test $(DEBUG)
 
 model:
 	@scripts/install test
