@@ -332,6 +332,17 @@ class Node:
     def log_text(self):
         return self.log.read_text(errors="replace")
 
+    def logged(self, text, count=1, timeout=10):
+        """The lines of the log with a text, once there are so many: they may come after the answer."""
+        deadline = time.monotonic() + timeout
+        while True:
+            whole = self.log_text().rpartition("\n")[0]
+            lines = [line for line in whole.splitlines() if text in line]
+            if len(lines) >= count:
+                return lines
+            assert time.monotonic() < deadline, f"{len(lines)} of {count} lines with {text}"
+            time.sleep(0.02)
+
     @property
     def session(self):
         """A connection pool of the calling thread's own, without proxies."""

@@ -205,7 +205,7 @@ def test_it_is_taken(fast, client, token):
     for _ in range(3):
         assert fast.token(client)
     assert fast.statements().get("clients_find") == after.get("clients_find")
-    lines = [json.loads(line) for line in fast.log_text().splitlines() if '"taken-' in line]
+    lines = [json.loads(line) for line in fast.logged('"taken-', 20)]
     assert len(lines) == 20
     for line in lines:
         assert line["message"] == "request" and line["outcome"] == "active"
@@ -228,7 +228,7 @@ def test_logged_alike(fast, slow, client, token):
                     "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
                 },
             )
-        found = [json.loads(line) for line in node.log_text().splitlines() if '"alike"' in line]
+        found = [json.loads(line) for line in node.logged('"alike"', 2)]
         lines += [{k: v for k, v in one.items() if k not in ("time", "duration_ms")} for one in found]
     assert len(lines) == 4 and all(line == lines[0] for line in lines), lines
 
@@ -353,7 +353,7 @@ def test_labels_of_what_is_dead(fast, slow, client, api):
                 status, headers, body = connection.response()
                 assert (status, headers["x-request-id"]) == (200, name)
                 assert json.loads(body)["active"] == (number % 2 == 1)
-        lines = [json.loads(line) for line in node.log_text().splitlines() if '"dead-' in line]
+        lines = [json.loads(line) for line in node.logged('"dead-', 12)]
         told = [(line["request_id"], line["trace_id"], line["outcome"]) for line in lines]
         assert told == [
             (f"dead-{node.root[-5:]}-{number}", f"0af7651916cd43dd8448eb211c8031{number:02}",

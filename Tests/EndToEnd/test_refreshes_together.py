@@ -107,7 +107,7 @@ def test_together(doornail, node, person, app, api):
     # An ancestor of the present one ends its family.
     assert_error(refresh(node, app, chains[0][3].refresh), 400, "invalid_grant")
     assert not node.is_active(api, chains[0][-1].access)
-    found = [json.loads(one) for one in node.log_text().splitlines() if '"path":"/token"' in one]
+    found = [json.loads(one) for one in node.logged('"path":"/token"', 24 * 21 + 1)]
     logged = [one for one in found if one.get("client_id") == app.id and one["status"] == 200]
     assert len(logged) >= 16 * 20
     # The first of all redeemed a code.
