@@ -15,6 +15,10 @@ FOREVER = 1 << 62
 LINGER_NS = 20 * SECOND
 # An expiry is told in whole seconds, and judged by the database's clock.
 EXPIRY_SLACK_NS = 2 * SECOND
+# How old the database's time may be that a node goes by.
+HEARD_NS = SECOND
+# The shortest life of a login or a grant that is not used, but for a day.
+GRANT_NS = 13 * 24 * 3600 * SECOND
 # A successor is given again for 30 s; whoever asks near the end of it may be too late.
 RETRY_WINDOW_NS = 29 * SECOND
 # Ready, and certain answers, after the last fault ended.
@@ -97,6 +101,7 @@ class History:
         self.leaps = []
         for event in events:
             self._index(event)
+        self.leaps.sort(key=lambda e: e["invoked_ns"])
         for scope in self.scopes.values():
             scope.prepare()
         self._find_replays()
@@ -137,7 +142,10 @@ class History:
             for event in presentations:
                 end = effective_end(event)
                 late = first is not None and event is not first
-                if later <= end or late and end - first["invoked_ns"] >= RETRY_WINDOW_NS:
+                # A node hears of a leap by its next poll; until then the window seems over.
+                least, most = self.ahead(event["invoked_ns"] - HEARD_NS, end)
+                passed = end - first["invoked_ns"] + most - least if late else 0
+                if later <= end or passed >= RETRY_WINDOW_NS:
                     family = event["family"]
                     known = self.replays.get(family)
                     if known is None or event["invoked_ns"] < known["invoked_ns"]:
@@ -193,10 +201,33 @@ class History:
             self._possible[key] = min(found, key=lambda e: e["invoked_ns"], default=None)
         return self._possible[key]
 
-    def expires(self, token):
-        """When an access token expires at the earliest."""
+    def ahead(self, start, end):
+        """How far the database's clock was ahead between two moments: at least, and at most."""
+        known = [e for e in self.leaps if "ahead" in e]
+        before = [e["ahead"] for e in known if e["returned_ns"] < start]
+        within = [
+            e["ahead"] for e in known if e["returned_ns"] >= start and e["invoked_ns"] <= end
+        ]
+        found = (before[-1:] or [0]) + within
+        return min(found), max(found)
+
+    def may_have_expired(self, token, event):
+        """Whether an access token may have expired when a node answered, by the database's clock."""
         issue = self.access.get(token)
-        return FOREVER if issue is None else issue.get("expires_ns") or FOREVER
+        if issue is None or issue.get("expires_ns") is None:
+            return False
+        behind, _ = self.ahead(issue["invoked_ns"] - HEARD_NS, issue["returned_ns"])
+        _, ahead = self.ahead(event["invoked_ns"] - HEARD_NS, event["returned_ns"])
+        return event["returned_ns"] + ahead - behind >= issue["expires_ns"] - EXPIRY_SLACK_NS
+
+    def may_be_over(self, family, event):
+        """Whether a grant's time may have passed by the database's clock, be it for a moment: what is
+        over is removed, and does not come back with the time."""
+        root = self.families.get(family)
+        if root is None or root.get("session") is None:
+            return False
+        behind, ahead = self.ahead(root["user_since"][0] - HEARD_NS, event["returned_ns"])
+        return ahead - behind >= GRANT_NS
 
 
 def check(events):
@@ -243,7 +274,7 @@ def introspection(history, event):
     cause = history.possible(family, token)
     if cause is not None and cause["invoked_ns"] <= event["returned_ns"]:
         return
-    if event["returned_ns"] >= history.expires(token) - EXPIRY_SLACK_NS:
+    if history.may_have_expired(token, event) or history.may_be_over(family, event):
         return
     if any(e["invoked_ns"] <= event["returned_ns"] for e in history.presented.get(token, ())):
         return  # A refresh token that may have been replaced.
@@ -269,6 +300,8 @@ def refresh(history, event):
             )
     elif event["outcome"] == "fail" and event.get("error") == "invalid_grant":
         cause = history.possible(family)
+        if history.may_be_over(family, event):
+            return
         if cause is None or cause["invoked_ns"] > event["returned_ns"]:
             yield Violation(
                 "S4",

@@ -50,6 +50,10 @@ class Clock:
         self.wall = int(seconds * BILLION)
         self._write()
 
+    def leap(self, seconds):
+        """Sets the wall clock that many seconds further off."""
+        self.step(self.wall / BILLION + seconds)
+
     def run(self, rate):
         """Lets all clocks run at a rate from now on: 1.0 is right."""
         # Continuous: the old rate holds until the anchor, the new one after it.

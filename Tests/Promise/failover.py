@@ -12,6 +12,7 @@ from faults import (
     kill_node,
     lock_clock,
     step_clock,
+    step_database_clock,
     stop_node,
     terminate_backends,
 )
@@ -257,5 +258,5 @@ async def stop_standby(scene, seconds):
 STANDBY = (
     split, keep_connections, cancel_waits, fail_over, cut_databases, cut_node, blink_network, kill_standby,
     stop_standby, kill_node, stop_node, kill_database, terminate_backends, lock_clock, lock_nodes,
-    wide_ends, step_clock, drift_clock,
+    wide_ends, step_clock, drift_clock, step_database_clock,
 )  # fmt: skip

@@ -7,10 +7,22 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 
 import psycopg
 
+from checker import SECOND
 from workload import NODE_NAMES
+
+HOUR = 3600
+DAY = 24 * HOUR
+# How far a database's clock leaps: within the hour that is promised and beyond it; past the life of
+# access tokens (2 h), past what is remembered of them for an hour more, past the day that ends are
+# remembered, and past every login and grant.
+LEAPS = (1, 65 * 60, 2.1 * HOUR, 3.1 * HOUR, 1.1 * DAY, 365 * DAY)
+# The last that a node removes each time; it does so every 20 to 40 s.
+LAST_REMOVAL = "housekeeping_throttles"
+REMOVAL_SECONDS = 45
 
 
 class Scene:
@@ -38,6 +50,18 @@ class Scene:
             f"SELECT pid FROM pg_stat_activity WHERE usename = 'doornail' AND {condition}"
         )
         return [row[0] for row in rows]
+
+    async def removal(self):
+        """Waits until some node has removed whatever seems to be over by now."""
+        nodes = list(self.nodes.values())
+        before = [await node.executions(LAST_REMOVAL) for node in nodes]
+        deadline = time.monotonic() + REMOVAL_SECONDS
+        while time.monotonic() < deadline:
+            for node, count in zip(nodes, before, strict=True):
+                # The first one may have begun before.
+                if await node.executions(LAST_REMOVAL) > count:
+                    return
+            await asyncio.sleep(0.25)
 
     async def ends(self, families, *nodes):
         """Ends hot tokens at some nodes in the background; their probes follow by themselves."""
@@ -278,7 +302,36 @@ async def drift_clock(scene, seconds):
         node.clock.run(1.0)
 
 
-CLOCKS = (step_clock, drift_clock)
+def leap(scene, seconds, ahead):
+    """The wall clocks of all databases leap together, and are so far ahead then."""
+    start = time.monotonic_ns()
+    for database in scene.installation.databases.values():
+        database.clock.leap(seconds)
+    scene.world.recorder.add("leap", start, "ok", node="databases", ahead=int(ahead * SECOND))
+
+
+async def step_database_clock(scene, seconds):
+    """The database's wall clock leaps, forwards or back, until nodes have removed what seems to be
+    over by it, and is put right again. What ended before and meanwhile is dead at all times."""
+    ahead = scene.rng.choice((1, 1, -1)) * scene.rng.choice(LEAPS)
+    hot = await scene.workload.prepare(24)
+    await scene.workload.burst(hot[:12], scene.others())
+    leap(scene, ahead, ahead)
+    try:
+        await scene.ends(hot[12:])
+        if ahead > HOUR:
+            await scene.removal()
+        else:
+            await asyncio.sleep(min(seconds, 5))
+    finally:
+        leap(scene, -ahead, 0)
+    await asyncio.sleep(0.5)
+    for family in hot:
+        for name in NODE_NAMES:
+            scene.prober.probe(name, family, family.token, "after the leap")
+
+
+CLOCKS = (step_clock, drift_clock, step_database_clock)
 SHORT = (kill_node, kill_database, stop_node, terminate_backends, lock_clock)
 SINGLE = (
     *SHORT, blink_node, stop_backends, stop_database, cancel_backends, lose_notify, pool_of_one,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -29,6 +30,7 @@ class Node:
         self.clock = Clock(installation.folder, name, installation.preload)
         self.log = installation.folder / f"{name}.log"
         self.endpoint = Endpoint(host, port, AUTHORITY)
+        self.admin = Endpoint(host, port + 100, AUTHORITY)
         self.process = None
         self.is_stopped = False
 
@@ -41,7 +43,7 @@ class Node:
         environment = self.installation.environment | self.clock.environment | extra
         environment |= {
             "DOORNAIL_LISTEN": f"{self.host}:{self.port}",
-            "DOORNAIL_ADMIN_LISTEN": f"{self.host}:{self.port + 100}",
+            "DOORNAIL_ADMIN_LISTEN": f"{self.admin.host}:{self.admin.port}",
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -86,6 +88,15 @@ class Node:
                     return True
             await asyncio.sleep(0.05)
         return False
+
+    async def executions(self, statement):
+        """How often it has executed a statement; 0 where it does not answer."""
+        with contextlib.suppress(Unanswered):
+            text = (await self.admin.request("GET", "/metrics", timeout=3)).text
+            name = f'doornail_postgres_statement_seconds_count{{statement="{statement}"}}'
+            found = re.search(rf"^{re.escape(name)} (\d+)", text, re.M)
+            return int(found[1]) if found else 0
+        return 0
 
 
 class Installation:
@@ -134,6 +145,14 @@ class Installation:
         options = f"target_session_attrs=read-write{self.NETWORK_OPTIONS}"
         return f"postgresql://doornail@{hosts}/doornail?{options}"
 
+    def give_clock(self, database):
+        """The database has a clock of its own from its start on, where that is possible."""
+        if self.preload is not None:
+            database.clock = Clock(self.folder, database.name, self.preload)
+            database.environment |= database.clock.environment
+        self.databases[database.name] = database
+        return database
+
     async def start_databases(self):
         """The primary and whatever it needs."""
         self.primary = self.make_database("db1")
@@ -180,6 +199,7 @@ class Installation:
         for node in self.nodes.values():
             node.kill()
             node.endpoint.close()
+            node.admin.close()
         for database in self.databases.values():
             database.kill()
         if self.network is not None:
@@ -197,9 +217,7 @@ class Single(Installation):
         self.free_port = free_port
 
     def make_database(self, name):
-        made = Database(self.folder, name, "127.0.0.1", self.free_port())
-        self.databases[name] = made
-        return made
+        return self.give_clock(Database(self.folder, name, "127.0.0.1", self.free_port()))
 
     def make_node(self, name):
         return Node(self, name, "127.0.0.1", self.free_port())
@@ -218,12 +236,7 @@ class Standby(Installation):
 
     def make_database(self, name):
         host = self.network.host(name, 10 + int(name[-1]))
-        made = Database(self.folder, name, host, 5432, name)
-        if self.preload is not None:
-            made.clock = Clock(self.folder, name, self.preload)
-            made.environment |= made.clock.environment
-        self.databases[name] = made
-        return made
+        return self.give_clock(Database(self.folder, name, host, 5432, name))
 
     def make_node(self, name):
         return Node(self, name, self.network.host(name, int(name[-1])), PORT, name)

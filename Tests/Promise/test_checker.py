@@ -8,6 +8,7 @@ import pytest
 from checker import SECOND, check, summary
 
 MS = 1_000_000
+HOUR = 3_600_000
 
 
 class Story:
@@ -61,6 +62,10 @@ class Story:
         elif outcome == "fail":
             fields["error"] = "invalid_grant"
         return self.add("refresh", start, end, outcome, **fields)
+
+    def leap(self, at, ahead):
+        """The database's clock is so many seconds ahead from then on."""
+        return self.add("leap", at, at + 1, ahead=int(ahead * SECOND))
 
     def final(self, at, nodes=("n1",)):
         return self.add("final", at, at + 1, nodes=list(nodes))
@@ -146,6 +151,28 @@ RIGHT = {
     "a code refused as the time leapt": Story()
     .add("leap", 2, 4)
     .login(outcome="fail", access=None, refresh=None, error="invalid_grant"),
+    "expired while the clock is ahead, and not when it is right again": Story()
+    .login(expires=2 * HOUR)
+    .leap(1000, 3 * 3600)
+    .ask(1100, 1105, False)
+    .leap(5000, 0)
+    .ask(9000, 9005, True),
+    "a grant that was over for a moment, and was removed": Story()
+    .login(expires=2 * HOUR)
+    .leap(1000, 365 * 86_400)
+    .leap(5000, 0)
+    .ask(9000, 9005, False)
+    .refresh(9010, 9015, outcome="fail"),
+    "issued while the clock was behind": Story()
+    .leap(0, -3 * 3600)
+    .token(at=2000, expires_ns=(2 * HOUR + 2000) * MS)
+    .leap(5000, 0)
+    .ask(9000, 9005, False, "t1", "ft1"),
+    "a retry as the time leapt": Story()
+    .login(expires=2 * HOUR)
+    .refresh(990, 995)
+    .leap(1000, 65 * 60)
+    .refresh(1010, 1015, outcome="fail"),
     "healed in time": Story().add("heal", 0, 9_000),
     "its own token ended, the grant lives": Story()
     .login()
@@ -170,6 +197,24 @@ WRONG = {
     "active after its session ended": (
         "S1",
         Story().login().revoke(30, 40, "session", "s1").ask(41, 44, True),
+    ),
+    "active again after the clock was ahead": (
+        "S1",
+        Story()
+        .token()
+        .revoke(30, 40, "token", "t1")
+        .leap(1000, 365 * 86_400)
+        .leap(5000, 0)
+        .ask(9000, 9005, True, "t1", "ft1"),
+    ),
+    "ended while the clock was ahead": (
+        "S1",
+        Story()
+        .token()
+        .leap(1000, 365 * 86_400)
+        .revoke(2000, 2010, "token", "t1")
+        .leap(5000, 0)
+        .ask(9000, 9005, True, "t1", "ft1"),
     ),
     "active after its user ended": (
         "S1",
@@ -243,6 +288,34 @@ WRONG = {
         Story()
         .add("leap", 0, 5)
         .login(at=20, outcome="fail", access=None, refresh=None, error="invalid_grant"),
+    ),
+    "inactive long after the clock was ahead": (
+        "S4",
+        Story().login(expires=2 * HOUR).leap(1000, 3 * 3600).leap(5000, 0).ask(9000, 9005, False),
+    ),
+    "inactive though the clock is not so far ahead": (
+        "S4",
+        Story().login(expires=2 * HOUR).leap(1000, 3600).ask(1100, 1105, False),
+    ),
+    "refused though the clock was not so far ahead": (
+        "S4",
+        Story().login().leap(1000, 86_400).refresh(9000, 9005, outcome="fail"),
+    ),
+    "inactive, and what was over for a moment hangs on no grant": (
+        "S4",
+        Story()
+        .token(expires_ns=2 * HOUR * MS)
+        .leap(1000, 365 * 86_400)
+        .leap(5000, 0)
+        .ask(9000, 9005, False, "t1", "ft1"),
+    ),
+    "a retry refused long after the time leapt": (
+        "S4",
+        Story()
+        .login(expires=2 * HOUR)
+        .refresh(990, 995)
+        .leap(1000, 65 * 60)
+        .refresh(9000, 9005, outcome="fail"),
     ),
     "healed too late": ("S5", Story().add("heal", 0, 12_000)),
     "never healed": ("S5", Story().add("heal", 0, 9_000, "fail")),
