@@ -18,12 +18,12 @@ enum Console {
     /// A line for people, on standard error.
     static func error(_ text: String) {
         LogSink.flushStandardError()
-        FileHandle.standardError.write(Data("doornail: \(text)\n".utf8))
+        FileHandle.standardError.write(Data("doornail: \(TokenMask.masked(text))\n".utf8))
     }
 
     /// A text without the tokens and secrets that somebody gave as arguments by mistake.
     static func withoutTokens(_ text: String) -> String {
-        let cleaned = text.replacing(/dn_[a-z]+_[A-Za-z0-9_=-]*/, with: "dn_***")
+        let cleaned = TokenMask.masked(text)
         return cleaned == text
             ? text
             : cleaned + "\n  A token or secret comes by standard input, never as an argument."

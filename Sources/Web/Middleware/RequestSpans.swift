@@ -1,3 +1,4 @@
+import OAuth
 import Tracing
 
 /// Tells a tracing system of answered requests: a span of the server for each, below the one that the
@@ -33,7 +34,7 @@ struct RequestSpans: Sendable {
         span.updateAttributes { attributes in
             attributes["http.request.method"] = method
             attributes["http.response.status_code"] = record.status
-            attributes["url.path"] = AccessText.path(record.path)
+            attributes["url.path"] = TokenMask.masked(AccessText.path(record.path))
             attributes["doornail.request_id"] = record.requestID
             attributes["doornail.outcome"] = record.outcomeName
             if let route { attributes["http.route"] = route }

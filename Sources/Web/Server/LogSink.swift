@@ -1,4 +1,5 @@
 import Dispatch
+import OAuth
 import Synchronization
 
 #if canImport(Glibc)
@@ -9,7 +10,7 @@ import Synchronization
     import Darwin
 #endif
 
-/// Where finished log lines go.
+/// Where finished log lines go, without the tokens that somebody put where none belongs.
 package struct LogSink: Sendable {
     private let writeLine: @Sendable (String) -> Void
 
@@ -19,7 +20,7 @@ package struct LogSink: Sendable {
     }
 
     package func write(_ line: String) {
-        writeLine(line)
+        writeLine(TokenMask.masked(line))
     }
 
     /// Standard error, by a thread of its own: whoever reads it may stop reading, and no request

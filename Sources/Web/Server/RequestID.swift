@@ -1,4 +1,5 @@
 package import HTTPTypes
+import OAuth
 
 /// The name under which one request is found in the logs of all who touched it.
 package enum RequestID {
@@ -26,7 +27,7 @@ package enum RequestID {
         }
     }
 
-    /// 1 to 128 characters of `[A-Za-z0-9._-]`.
+    /// 1 to 128 characters of `[A-Za-z0-9._-]`, no token among them.
     package static func isAcceptable(_ text: String) -> Bool {
         (1...128).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
@@ -37,7 +38,7 @@ package enum RequestID {
                     true
                 default: false
                 }
-            }
+            } && TokenMask.findsNothing(in: text)
     }
 
     private static func hex(_ value: UInt64) -> String {

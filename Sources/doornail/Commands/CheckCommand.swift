@@ -25,7 +25,8 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try await Database.loadSettings(database, server)
         var findings = settings.problems(serving: true).map {
-            Finding(level: "problem", about: "configuration", text: $0.description)
+            Finding(
+                level: "problem", about: "configuration", text: TokenMask.masked($0.description))
         }
         if findings.isEmpty {
             findings.append(
