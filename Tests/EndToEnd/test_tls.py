@@ -96,6 +96,47 @@ def test_old_protocols_are_refused(node):
         name_served(node, context)
 
 
+@pytest.mark.parametrize(
+    "ciphers, served",
+    [
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", True),
+        ("ECDHE-ECDSA-AES256-GCM-SHA384", True),
+        ("ECDHE-ECDSA-CHACHA20-POLY1305", True),
+        ("ECDHE-ECDSA-AES128-SHA", False),
+        ("ECDHE-ECDSA-AES256-SHA", False),
+        ("ECDHE-RSA-AES128-GCM-SHA256", True),
+        ("ECDHE-RSA-AES256-SHA", False),
+        ("AES128-GCM-SHA256", False),
+        ("AES256-SHA", False),
+    ],
+)
+def test_ciphers_of_tls_1_2(doornail, ciphers, served):
+    """Forward secrecy and authenticated encryption, or nothing."""
+    kind = "ec" if "ECDSA" in ciphers else "rsa"
+    folder = doornail.folder / f"tls-{kind}"
+    if not folder.exists():
+        folder.mkdir()
+        make_pair(folder, kind, kind)
+        node = doornail.node(
+            ready=False,
+            DOORNAIL_TLS_CERTIFICATE=str(folder / "certificate.pem"),
+            DOORNAIL_TLS_KEY=str(folder / "key.pem"),
+            DOORNAIL_ISSUER="https://127.0.0.1:4444",
+        )
+        wait_until_ready(node)
+        node.kind = kind
+    node = next(node for node in doornail.nodes if getattr(node, "kind", "") == kind)
+    context = ssl._create_unverified_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    if served:
+        assert name_served(node, context) == kind
+    else:
+        with pytest.raises((ssl.SSLError, OSError)):
+            name_served(node, context)
+        assert name_served(node) == kind, "TLS 1.3 is as it was"
+
+
 def test_sighup_reads_them_again(node, folder):
     assert name_served(node) == "first"
     with requests.Session() as session:

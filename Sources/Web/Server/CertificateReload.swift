@@ -71,11 +71,18 @@ package final class CertificateReload: Sendable {
         }
     }
 
-    /// TLS 1.2 and above, with the pair that is current when a connection begins.
+    /// TLS 1.2 and above, with the pair that is current when a connection begins. Of TLS 1.2 only what has
+    /// forward secrecy and authenticated encryption (RFC 9325 §4.2), as all of TLS 1.3 has.
     func configuration() throws -> TLSConfiguration {
         var configuration = try TLSConfiguration.makeServerConfiguration(
             certificateReloader: reloader)
         configuration.minimumTLSVersion = .tlsv12
+        configuration.cipherSuiteValues = [
+            .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ]
         configuration.applicationProtocols = ["http/1.1"]
         return configuration
     }
