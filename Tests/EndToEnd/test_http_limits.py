@@ -67,15 +67,13 @@ def test_413_by_length_alone(ask, client):
     assert status == 413 and json.loads(body)["error"] == "invalid_request"
 
 
-def test_no_memory_for_announced_bodies(node, client):
-    length = f"Content-Length: {2**62}"
-    data = post("/token", b"", authorization(client)).replace(b"Content-Length: 0", length.encode())
+@pytest.mark.parametrize("length", [2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**40 - 1, 10**400])
+def test_no_memory_for_announced_bodies(node, client, length):
+    data = post("/token", b"", authorization(client))
+    data = data.replace(b"Content-Length: 0", f"Content-Length: {length}".encode())
     with Connection(node) as connection:
         connection.send(data)
         assert connection.response()[0] == 413
-    with Connection(node) as connection:
-        connection.send(data.replace(str(2**62).encode(), b"9" * 40))
-        assert connection.response()[0] in (400, 413)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ import Testing
         var state = state()
         #expect(request(&state) == [.none, .deliver])
         #expect(
-            state.answerBegan() == .init(omitsBody: false, isHTTP10: false, closes: false))
+            state.answerBegan(moreWaits: false)
+                == .init(omitsBody: false, isHTTP10: false, closes: false))
         #expect(state.answerEnded(now: start) == .none)
         #expect(state.deadline == start + .seconds(75))
         #expect(state.timedOut(now: start + .seconds(74)) == .none)
@@ -32,7 +33,7 @@ import Testing
 
     @Test func anAnswerThatNobodyAskedForIsNotWritten() {
         var state = state()
-        #expect(state.answerBegan() == nil)
+        #expect(state.answerBegan(moreWaits: false) == nil)
         #expect(state.answerEnded(now: start) == .none)
     }
 
@@ -45,54 +46,51 @@ import Testing
         #expect(state.inputEnded(now: start) == .close)
     }
 
-    @Test func aRefusalWaitsForTheAnswersBeforeIt() {
+    /// A connection holds one request at a time, however many its peer sends at once.
+    @Test func nothingIsTakenBehindARequestUntilItIsAnswered() {
         var state = state()
+        #expect(state.takesRequests)
         _ = request(&state)
-        _ = request(&state)
-        #expect(state.reject(.malformed, now: start) == .none)
-        #expect(state.reject(.tooSlow, now: start) == .none)
-        #expect(state.answerEnded(now: start) == .none)
-        #expect(state.answerEnded(now: start) == .reject(.malformed))
-        #expect(state.timedOut(now: start + .seconds(5)) == .close)
+        #expect(!state.takesRequests && !state.isDiscarding)
+        // 75 s for the answer, and none for what the peer sends next: it is not read.
+        #expect(state.deadline == start + .seconds(75))
+        #expect(state.timedOut(now: start + .seconds(74)) == .none)
+        #expect(state.parsed(30, now: start) == .none)
+        #expect(state.answerEnded(now: start + .seconds(74)) == .none)
+        #expect(state.takesRequests)
+        #expect(state.parsed(1, now: start + .seconds(80)) == .none)
+        #expect(state.deadline == start + .seconds(90))
     }
 
-    /// What comes after the oldest request does not change how it is answered; its own end does.
-    @Test func whatComesAfterLeavesTheAnswerAsItIs() {
+    /// Should the parser ever give two, answers are not mixed up.
+    @Test func aSecondRequestBehindOneEndsTheConnectionWithTheAnswer() {
         var state = state()
-        #expect(!state.answerGoesOn)
         _ = request(&state)
-        #expect(state.answerGoesOn)
-        _ = request(&state, closes: true)
-        #expect(state.answerGoesOn && !state.goesOn)
-        _ = state.answerBegan()
-        _ = state.answerEnded(now: start)
-        #expect(!state.answerGoesOn)
+        #expect(request(&state) == [.none, .none])
+        #expect(state.answerBegan(moreWaits: false)?.closes == true)
+        #expect(state.answerEnded(now: start) == .finish)
+    }
 
-        state = self.state()
+    @Test func aPeerThatReadsNoAnswersIsCutOff() {
+        var state = state()
         _ = request(&state)
-        _ = state.reject(.malformed, now: start)
-        #expect(state.answerGoesOn && !state.goesOn)
+        #expect(state.timedOut(now: start + .seconds(75)) == .close)
+    }
 
-        state = self.state()
+    @Test func anAnswerGoesOnUnlessItIsTheLast() {
+        var state = state()
+        #expect(!state.answerGoesOn(moreWaits: false))
         _ = request(&state)
+        #expect(state.answerGoesOn(moreWaits: false))
         _ = state.inputEnded(now: start)
-        #expect(!state.answerGoesOn)
-        #expect(state.answerBegan()?.closes == true)
-    }
+        // What has arrived before the end, and is not parsed yet, is answered too.
+        #expect(state.answerGoesOn(moreWaits: true))
+        #expect(!state.answerGoesOn(moreWaits: false))
+        #expect(state.answerBegan(moreWaits: false)?.closes == true)
 
-    /// A body that waits for a word of ours gets it once the answers before it were written.
-    @Test func continuesBehindAnAnswer() {
-        var state = state()
-        var framing = RequestFraming()
-        framing.contentLength = 5
-        framing.expectsContinue = true
-        _ = request(&state)
-        _ = request(&state)
-        #expect(state.header(.success(framing), now: start) == .none)
-        #expect(state.answerEnded(now: start) == .none)
-        #expect(state.answerEnded(now: start) == .sendContinue)
-        #expect(state.body(5, now: start) == .none)
-        #expect(state.messageEnded(now: start) == .deliver)
+        state = self.state()
+        _ = request(&state, closes: true)
+        #expect(!state.answerGoesOn(moreWaits: true))
     }
 
     @Test func bodiesAreCounted() {
@@ -118,23 +116,21 @@ import Testing
         #expect(state.header(.success(framing), now: start) == action)
     }
 
-    @Test func continuingIsOnlySaidToAClientThatWaits() {
+    @Test func continuingIsSaidToAClientThatWaits() {
         var framing = RequestFraming()
         framing.contentLength = 3
         framing.expectsContinue = true
-        var first = state()
-        #expect(first.header(.success(framing), now: start) == .sendContinue)
-        var second = state()
-        _ = request(&second)
-        #expect(second.header(.success(framing), now: start) == .none)
+        var state = state()
+        #expect(state.header(.success(framing), now: start) == .sendContinue)
+        #expect(state.bodyBytesLeft == 3)
+        _ = state.body(2, now: start)
+        #expect(state.bodyBytesLeft == 1)
     }
 
     @Test func theHeadersTimeRunsFromItsFirstByte() {
         var state = state()
-        state.readBegan()
-        #expect(state.readEnded(1, now: start + .seconds(3)) == .none)
-        state.readBegan()
-        #expect(state.readEnded(1, now: start + .seconds(9)) == .none)
+        #expect(state.parsed(1, now: start + .seconds(3)) == .none)
+        #expect(state.parsed(1, now: start + .seconds(9)) == .none)
         #expect(state.deadline == start + .seconds(13))
         #expect(state.timedOut(now: start + .seconds(13)) == .reject(.tooSlow))
     }
@@ -143,7 +139,7 @@ import Testing
         var state = state()
         _ = request(&state)
         state.quiesce(now: start)
-        #expect(state.answerBegan()?.closes == true)
+        #expect(state.answerBegan(moreWaits: false)?.closes == true)
         #expect(state.answerEnded(now: start) == .finish)
     }
 
@@ -152,17 +148,17 @@ import Testing
         state.quiesce(now: start)
         #expect(state.deadline == start + HTTPLimits().quiesce)
         #expect(request(&state) == [.none, .deliver])
-        #expect(state.answerBegan()?.closes == true)
+        #expect(state.answerBegan(moreWaits: false)?.closes == true)
     }
 
     @Test func ofTwoRequestsTheLastSaysClose() {
         var state = state()
         _ = request(&state)
-        _ = request(&state)
         state.quiesce(now: start)
-        #expect(state.answerBegan()?.closes == false)
+        #expect(state.answerBegan(moreWaits: true)?.closes == false)
         #expect(state.answerEnded(now: start) == .none)
-        #expect(state.answerBegan()?.closes == true)
+        _ = request(&state)
+        #expect(state.answerBegan(moreWaits: false)?.closes == true)
         #expect(state.answerEnded(now: start) == .finish)
     }
 

@@ -45,6 +45,22 @@ import Web
         .init(
             name: "an answer slower than the idle time",
             steps: [.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")], statuses: [200]),
+        // While an answer is due, what comes behind its request is not read, and has all its time after it.
+        .init(
+            name: "half a header behind a slow answer",
+            steps: [
+                .send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /li"), .answers(1),
+                .send("ve HTTP/1.1\r\nHost: x\r\n\r\n"),
+            ], statuses: [200, 200]),
+        .init(
+            name: "half a body behind a slow answer",
+            steps: [
+                .send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + head + "a=b"), .answers(1),
+                .send(String(repeating: "b", count: 47)),
+            ], statuses: [200, 200]),
+        .init(
+            name: "half a header behind a slow answer, and nothing more",
+            steps: [.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /li")], statuses: [200, 408]),
     ]
 
     @Test(arguments: cases) func endsWhatIsSlow(_ test: Case) async throws {

@@ -1,3 +1,6 @@
+import NIOCore
+import NIOPosix
+import Synchronization
 import Testing
 import Web
 
@@ -74,8 +77,22 @@ import Web
         .init(name: "negative length", request: post(length: "-3"), statuses: [400]),
         .init(name: "signed length", request: post(length: "+3"), statuses: [400]),
         .init(
-            name: "length beyond 64 bits", request: post(length: "99999999999999999999"),
-            statuses: [400]),
+            name: "length of 2^63", request: post(length: "9223372036854775808"), statuses: [413]),
+        .init(
+            name: "length of 2^64 - 1", request: post(length: "18446744073709551615"),
+            statuses: [413]),
+        .init(
+            name: "length of 2^64", request: post(length: "18446744073709551616"), statuses: [413]),
+        .init(
+            name: "length beyond 64 bits",
+            request: post(length: "\(String(repeating: "9", count: 400)) \r\nX: y"),
+            statuses: [413]),
+        .init(
+            name: "length beyond 64 bits, and no number",
+            request: post(length: "99999999999999999999 9"), statuses: [400]),
+        .init(
+            name: "length between blanks", request: post(length: "  3  "), statuses: [200],
+            ends: false),
         .init(
             name: "length and chunks",
             request: post(coding: "chunked\r\nContent-Length: 5"), statuses: [400]),
@@ -170,6 +187,64 @@ import Web
                 #expect(reply.header("Cache-Control") == "no-store" || count > 1)
                 #expect(reply.body.hasPrefix(#"{"error":"invalid_request","error_description":""#))
             }
+        }
+    }
+
+    /// Requests behind each other are answered in order, wherever the bytes are cut.
+    @Test(arguments: [1, 2, 3, 5, 17, 64, 1000]) func answersInOrder(_ size: Int) async throws {
+        let body = "a=\r\n\r\nGET /nothing HTTP/1.1\r\n\r\n"
+        let requests = [
+            Self.get, Self.post(body), Self.chunkedHead + Self.chunk(20), "\r\n" + Self.get,
+            "POST /echo HTTP/1.1\r\n\(Self.host)Transfer-Encoding: chunked\r\n\r\n"
+                + "4\r\n\r\n\r\n\r\n0\r\nX: y\r\n\r\n",
+            "GET /slow HTTP/1.1\r\n\(Self.host)\r\n", Self.post("last", Self.close),
+        ]
+        let bytes = Array(requests.joined().utf8)
+        try await TestServer.run { server in
+            let steps = stride(from: 0, to: bytes.count, by: size).flatMap { start in
+                [
+                    Step.send(
+                        String(
+                            decoding: bytes[start..<min(start + size, bytes.count)], as: UTF8.self))
+                ]
+            }
+            let reply = try await RawClient(port: server.port).talk(steps)
+            #expect(reply.statuses == Array(repeating: 200, count: requests.count))
+            for part in ["live", body, String(repeating: "a", count: 20), "\r\n\r\n", "slow"] {
+                #expect(reply.text.contains("\r\n\r\n\(part)"))
+            }
+            #expect(reply.text.hasSuffix("\r\n\r\nlast"))
+            #expect(reply.ended)
+        }
+    }
+
+    /// The end of what a peer sends comes after all of it.
+    @Test func answersAllThatCameBeforeTheEnd() async throws {
+        try await TestServer.run { server in
+            let reply = try await RawClient(port: server.port).talk([
+                .send("GET /slow HTTP/1.1\r\n\(Self.host)\r\n" + Self.get + Self.post("x")), .end,
+            ])
+            #expect(reply.statuses == [200, 200, 200])
+            #expect(reply.ended)
+        }
+    }
+
+    /// What comes behind a request waits, and most of it in the kernel: the peer cannot go on sending.
+    @Test func doesNotReadOnBehindARequest() async throws {
+        try await TestServer.run { server in
+            let socket = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .channelOption(.socketOption(.so_sndbuf), value: 65536)
+                .connect(host: "127.0.0.1", port: server.port).get()
+            let held = "GET /held HTTP/1.1\r\n\(Self.host)\r\n"
+            try await socket.writeAndFlush(ByteBuffer(string: held)).get()
+            try await server.gate.arrival()
+            let many = ByteBuffer(string: String(repeating: Self.get, count: 500_000))
+            let sent = Mutex(false)
+            socket.writeAndFlush(many).whenComplete { _ in sent.withLock { $0 = true } }
+            try await Task.sleep(for: .milliseconds(500))
+            #expect(!sent.withLock { $0 }, "17 MB were taken from a peer that waits for an answer")
+            server.gate.open()
+            socket.close(promise: nil)
         }
     }
 

@@ -7,8 +7,8 @@ import NIOHTTPTypesHTTP1
 
 /// The channel handler between the HTTP/1 parser and the application.
 ///
-/// It hands over complete requests only. So an application never waits for a body, "has arrived"
-/// has one meaning, and every refusal for the way a request was sent is made in one place. The
+/// It hands over complete requests only, one at a time. So an application never waits for a body, "has
+/// arrived" has one meaning, and every refusal for the way a request was sent is made in one place. The
 /// price is 64 KiB of memory for a request on its way, and that no body can be streamed; none is.
 ///
 /// It also translates between the two vocabularies of NIO. The library's own codec parses every
@@ -33,15 +33,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let hotPath: HotPath?
     private var fields = AnswerFields()
     private var repetition = Repetition()
-    /// Whether the database is asked for the oldest request.
+    /// Whether the database is asked for the request.
     private var isAsking = false
-    /// Requests that arrived meanwhile, or before the application was there.
-    private var held = CircularBuffer<(HTTPRequestHead, ByteBuffer?)>()
     private var hasApplication = false
-    /// Whether there is something to read that has to wait, and the end of what there is.
+    /// Whether the application asks for more than may be read, and whether it has yet to hear of the end.
     private var isReadHeld = false
     private var isEndHeld = false
-    /// Where answers that are bytes already go.
+    /// Where answers that are bytes already go, and where bytes wait.
     var bytes: ByteWatch?
 
     init(
@@ -97,14 +95,22 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Whether what is read is of no use any more.
     var isDiscarding: Bool { state.isDiscarding }
 
+    /// Whether the next request may be parsed.
+    var takesRequests: Bool { hasApplication && context != nil && state.takesRequests }
+
+    var bodyBytesLeft: Int? { state.bodyBytesLeft }
+
     func readBegan() {
         repetition.readBegan()
-        state.readBegan()
+    }
+
+    /// Bytes of one message were parsed.
+    func parsed(_ count: Int) {
+        perform(state.parsed(count, now: .now()))
     }
 
     func readEnded(_ read: ByteBuffer) {
         if hotPath != nil { repetition.readEnded(read) }
-        perform(state.readEnded(read.readableBytes, now: .now()))
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -137,6 +143,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         switch error {
         case HTTPParserError.headerOverflow:
             perform(state.reject(.headerTooLarge, now: .now()))
+        case HTTPParserError.invalidContentLength
+        where bytes?.part.map(RequestFraming.announcesTooMuch) ?? false:
+            perform(state.reject(.bodyTooLarge, now: .now()))
         case is HTTPParserError:
             // Another version too: to the parser a line that ends wrongly is one.
             perform(state.reject(.malformed, now: .now()))
@@ -157,7 +166,11 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         case ChannelEvent.inputClosed:
             perform(state.inputEnded(now: .now()))
             // The application hears of it after all that came before it.
-            if isHolding { isEndHeld = true } else { context.fireUserInboundEventTriggered(event) }
+            if isAsking || !hasApplication {
+                isEndHeld = true
+            } else {
+                context.fireUserInboundEventTriggered(event)
+            }
         default:
             context.fireUserInboundEventTriggered(event)
         }
@@ -192,11 +205,10 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         _ content: HotPath.Content?, _ header: HotPath.Header, _ body: ByteBuffer
     ) {
         isAsking = false
-        guard let context else {
-            held.removeAll()
-            return
-        }
-        if let content, state.answerGoesOn, state.answerBegan() != nil {
+        guard let context else { return }
+        if let content, state.answerGoesOn(moreWaits: moreWaits),
+            state.answerBegan(moreWaits: moreWaits) != nil
+        {
             write(content, to: header, context)
             perform(state.answerEnded(now: .now()))
         } else {
@@ -206,10 +218,14 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         goOn(context)
     }
 
-    /// While the database is asked, reading goes on until another request has arrived: to stop and to begin
-    /// again would be two system calls for each request.
+    /// Whether bytes wait until the request before them was answered.
+    private var moreWaits: Bool { bytes?.isHolding ?? false }
+
+    /// While a request waits for its answer, reading goes on until something has arrived: to stop and to
+    /// begin again would be two system calls for each request. (What a peer sends before it ends its side
+    /// arrives also where nobody reads.)
     func read(context: ChannelHandlerContext) {
-        if hasApplication, held.isEmpty { context.read() } else { isReadHeld = true }
+        if hasApplication, !moreWaits { context.read() } else { isReadHeld = true }
     }
 
     /// From now on there is somebody to deliver requests to.
@@ -218,26 +234,28 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         if let context { goOn(context) }
     }
 
-    /// Whether what arrives has to wait. (What a peer sends before it ends its side arrives also where
-    /// nobody reads.)
-    private var isHolding: Bool { isAsking || !hasApplication || !held.isEmpty }
-
-    /// Delivers what was held, in order, until it has to be held again.
+    /// Goes on with what had to wait, in order, until it has to wait again.
     private func goOn(_ context: ChannelHandlerContext) {
-        while !isAsking, !held.isEmpty {
-            let (head, body) = held.removeFirst()
-            deliver(head, body, context)
-        }
+        bytes?.goOn()
         // The application takes what it was given at the end of a read, which was long ago.
         context.fireChannelReadComplete()
-        guard !isHolding else { return }
+        guard !isAsking, hasApplication else { return }
         if isEndHeld {
             isEndHeld = false
             context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         }
-        if isReadHeld {
+        if isReadHeld, !moreWaits {
             isReadHeld = false
             context.read()
+        }
+    }
+
+    /// Goes on after an answer of the application's, which is still being written.
+    private func goOnLater(_ context: ChannelHandlerContext) {
+        guard moreWaits else { return }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.execute {
+            if let context = handler.value.context { handler.value.goOn(context) }
         }
     }
 
@@ -246,17 +264,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private func deliver(
         _ head: HTTPRequestHead, _ body: ByteBuffer?, _ context: ChannelHandlerContext
     ) {
-        if isAsking || !hasApplication {
-            held.append((head, body))
-            return
-        }
         // A peer that does not read its answers is for the application to hold up.
         if let hotPath, let body, state.mayAnswerAtOnce, context.channel.isWritable,
             let header = hotPath.header(head)
         {
             repetition.understood(header)
             if let content = hotPath.content(header, body) {
-                if state.answerBegan() != nil {
+                if state.answerBegan(moreWaits: moreWaits) != nil {
                     write(content, to: header, context)
                     perform(state.answerEnded(now: .now()))
                 }
@@ -296,7 +310,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let response):
-            guard let form = state.answerBegan() else {
+            guard let form = state.answerBegan(moreWaits: moreWaits) else {
                 promise?.fail(ChannelError.outputClosed)
                 return
             }
@@ -336,6 +350,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 written.succeed()
             }
             if action != .finish { perform(action) } else { schedule() }
+            goOnLater(context)
         }
     }
 

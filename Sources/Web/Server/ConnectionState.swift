@@ -35,11 +35,9 @@ struct ConnectionState {
 
     private let limits: HTTPLimits
     private var reading = Reading.nothing
-    /// Requests that were delivered and are not answered, oldest first.
-    private var exchanges = CircularBuffer<RequestFraming>()
-    /// A refusal that waits for the answers before it.
-    private var waitingRejection: Rejection?
-    private var endedMessageInThisRead = false
+    /// The request that was delivered and is not answered. Nothing is read behind it meanwhile.
+    private var exchange: RequestFraming?
+    private var endedMessage = false
     private var isQuiescing = false
     private var inputClosed = false
     private var isFinishing = false
@@ -54,26 +52,36 @@ struct ConnectionState {
     /// True once what still arrives is only read to be dropped.
     var isDiscarding: Bool { isFinishing || reading == .stopped }
 
-    /// Whether the connection goes on as it is: the answer to its oldest request ends nothing.
-    var goesOn: Bool {
-        waitingRejection == nil && !isQuiescing && !inputClosed && !isDiscarding
+    /// Whether what arrives may be parsed: no request waits for its answer. So one connection takes no
+    /// more memory than one request needs, however many it sends at once.
+    var takesRequests: Bool { exchange == nil && !isDiscarding }
+
+    /// What the request that is being read still lacks, in bytes; nil where only the parser knows.
+    var bodyBytesLeft: Int? {
+        guard case .body(let framing, let bytes, _) = reading else { return nil }
+        return framing.contentLength.map { $0 - bytes }
     }
 
-    /// Whether nothing comes after the oldest request, which its answer has to say.
-    private var isLast: Bool {
-        (isQuiescing || inputClosed) && exchanges.count == 1 && reading == .nothing
+    /// Whether the connection goes on as it is: the answer ends nothing.
+    private var goesOn: Bool { !isQuiescing && !inputClosed && !isDiscarding }
+
+    /// Whether the answer has to say that nothing comes after it.
+    /// - Parameter moreWaits: bytes have arrived that are not parsed yet.
+    private func isLast(moreWaits: Bool) -> Bool {
+        (isQuiescing || inputClosed) && !moreWaits && reading == .nothing
     }
 
-    /// Whether there is an oldest request, and its answer need not say that the connection ends; what came
-    /// after it, or a refusal that waits, does not matter.
-    var answerGoesOn: Bool { exchanges.first.map { !$0.closes && !isLast } ?? false }
+    /// Whether there is a request, and its answer need not say that the connection ends.
+    func answerGoesOn(moreWaits: Bool) -> Bool {
+        exchange.map { !$0.closes && !isLast(moreWaits: moreWaits) } ?? false
+    }
 
-    /// Whether the request that was delivered just now is the only one, on a connection that goes on.
-    var mayAnswerAtOnce: Bool { exchanges.count == 1 && goesOn }
+    /// Whether the request that was delivered just now came on a connection that goes on.
+    var mayAnswerAtOnce: Bool { exchange != nil && goesOn }
 
     /// Whether no request is on its way, on a connection that goes on: one that is complete may be
     /// answered unparsed.
-    var isIdle: Bool { exchanges.isEmpty && reading == .nothing && goesOn }
+    var isIdle: Bool { exchange == nil && reading == .nothing && goesOn }
 
     /// A request was answered without having been read as one.
     mutating func answeredUnparsed(now: NIODeadline) {
@@ -82,23 +90,18 @@ struct ConnectionState {
 
     /// A request has arrived that is not read as one, and is answered later.
     mutating func arrivedUnparsed(now: NIODeadline) {
-        exchanges.append(RequestFraming())
+        exchange = RequestFraming()
         deadline = now + limits.answer
     }
 
     // MARK: Reading
 
-    /// Bytes are about to be parsed.
-    mutating func readBegan() {
-        endedMessageInThisRead = false
-    }
-
-    /// `count` bytes were parsed.
-    ///
-    /// Bytes of a header are counted only from the read after the one that ended the last message:
-    /// where in a read the next message begins, only the parser knows.
-    mutating func readEnded(_ count: Int, now: NIODeadline) -> Action {
-        guard !endedMessageInThisRead else { return .none }
+    /// `count` bytes were parsed, all of one message.
+    mutating func parsed(_ count: Int, now: NIODeadline) -> Action {
+        guard !endedMessage else {
+            endedMessage = false
+            return .none
+        }
         switch reading {
         case .nothing:
             deadline = now + limits.header
@@ -132,8 +135,7 @@ struct ConnectionState {
             }
             reading = .body(framing, bytes: 0, raw: 0)
             deadline = now + limits.body
-            // Behind an answer that is still due, the client cannot be waiting for ours.
-            return framing.expectsContinue && exchanges.isEmpty ? .sendContinue : .none
+            return framing.expectsContinue ? .sendContinue : .none
         }
     }
 
@@ -147,20 +149,22 @@ struct ConnectionState {
     /// The request is complete.
     mutating func messageEnded(now: NIODeadline) -> Action {
         guard case .body(let framing, _, _) = reading else { return .none }
-        endedMessageInThisRead = true
-        exchanges.append(framing)
+        endedMessage = true
+        // Only if the parser saw an end where ``MessageParts`` saw none: answers must never be mixed up.
+        guard exchange == nil else { return reject(.malformed, now: now) }
+        exchange = framing
         reading = framing.closes ? .stopped : .nothing
         deadline = now + limits.answer
         return .deliver
     }
 
-    /// The parser refused what it read, or a rule above did.
+    /// The parser refused what it read, or a rule above did. Behind a request that is being answered, the
+    /// connection ends with the answer.
     mutating func reject(_ rejection: Rejection, now: NIODeadline) -> Action {
         guard reading != .stopped else { return .none }
-        reading = .stopped
-        guard exchanges.isEmpty else {
-            waitingRejection = rejection
-            deadline = now + limits.answer
+        guard exchange == nil else {
+            exchange?.closes = true
+            reading = .stopped
             return .none
         }
         return finish(.reject(rejection), now: now)
@@ -168,41 +172,31 @@ struct ConnectionState {
 
     // MARK: Answering
 
-    /// The header of the oldest request's answer is about to be written; nil: nobody asked.
-    mutating func answerBegan() -> AnswerForm? {
-        guard !exchanges.isEmpty else { return nil }
-        if isLast {
-            exchanges[exchanges.startIndex].closes = true
+    /// The header of the answer is about to be written; nil: nobody asked.
+    mutating func answerBegan(moreWaits: Bool) -> AnswerForm? {
+        guard var exchange else { return nil }
+        if isLast(moreWaits: moreWaits) {
+            exchange.closes = true
             reading = .stopped
+            self.exchange = exchange
         }
-        let exchange = exchanges[exchanges.startIndex]
         return AnswerForm(
             omitsBody: exchange.isHead, isHTTP10: exchange.isHTTP10, closes: exchange.closes)
     }
 
     /// The answer was written to its end.
     mutating func answerEnded(now: NIODeadline) -> Action {
-        guard let exchange = exchanges.popFirst() else { return .none }
-        if exchange.closes { return finish(.finish, now: now) }
-        guard exchanges.isEmpty else {
-            // A request that is being read behind them keeps the deadline it has.
-            if reading == .nothing || reading == .stopped { deadline = now + limits.answer }
-            return .none
-        }
-        if let waitingRejection { return finish(.reject(waitingRejection), now: now) }
-        switch reading {
-        case .nothing: deadline = now + (isQuiescing ? limits.quiesce : limits.idle)
-        case .body(let framing, bytes: 0, raw: _) where framing.expectsContinue:
-            return .sendContinue
-        case .header, .body, .stopped: break
-        }
+        guard let answered = exchange else { return .none }
+        exchange = nil
+        if answered.closes { return finish(.finish, now: now) }
+        deadline = now + (isQuiescing ? limits.quiesce : limits.idle)
         return .none
     }
 
     private mutating func finish(_ action: Action, now: NIODeadline) -> Action {
         reading = .stopped
         isFinishing = true
-        exchanges.removeAll()
+        exchange = nil
         deadline = now + limits.linger
         return action
     }
@@ -212,7 +206,6 @@ struct ConnectionState {
     /// The time has come that ``deadline`` said, or an earlier one that was put off since.
     mutating func timedOut(now: NIODeadline) -> Action {
         guard now >= deadline else { return .none }
-        if isFinishing { return .close }
         switch reading {
         case .nothing, .stopped: return .close
         case .header, .body: return reject(.tooSlow, now: now)
@@ -222,17 +215,17 @@ struct ConnectionState {
     /// The server is stopping: what was accepted is answered, an idle connection ends soon.
     mutating func quiesce(now: NIODeadline) {
         isQuiescing = true
-        if !isFinishing, reading == .nothing, exchanges.isEmpty {
+        if !isFinishing, reading == .nothing, exchange == nil {
             deadline = now + limits.quiesce
         }
     }
 
-    /// The peer will send nothing more.
+    /// The peer will send nothing more, and all that it sent was parsed.
     mutating func inputEnded(now: NIODeadline) -> Action {
         inputClosed = true
         if isFinishing { return .close }
         switch reading {
-        case .nothing: return exchanges.isEmpty ? .close : .none
+        case .nothing: return exchange == nil ? .close : .none
         case .header, .body: return reject(.malformed, now: now)
         case .stopped: return .none
         }

@@ -34,8 +34,11 @@ struct RequestFraming: Equatable {
 
         let codings = head.headers["transfer-encoding"]
         if codings.isEmpty {
+            // The parser lets only digits through, as many as 64 bits hold.
             framing.contentLength =
-                head.headers.first(name: "content-length").flatMap(Int.init) ?? 0
+                head.headers.first(name: "content-length").map {
+                    Int(Substring(trimmed($0[...].utf8))) ?? .max
+                } ?? 0
         } else if framing.isHTTP10 {
             // HTTP/1.0 has no transfer codings: faulty framing, which must not be guessed at.
             return .failure(.malformed)
@@ -49,6 +52,25 @@ struct RequestFraming: Equatable {
             !framing.isHTTP10 && framing.contentLength != 0
             && head.headers.first(name: "expect")?.lowercased() == "100-continue"
         return .success(framing)
+    }
+
+    /// Whether a header that the parser refused for its length is in order but for that: a number beyond
+    /// 64 bits. To the parser it is one error with what is no number.
+    static func announcesTooMuch(_ header: ByteBuffer) -> Bool {
+        let lengths = String(buffer: header).utf8.split(separator: UInt8(ascii: "\n")).compactMap {
+            line -> Substring? in
+            let parts = line.split(
+                separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, Substring(parts[0]).lowercased() == "content-length" else {
+                return nil
+            }
+            return Substring(
+                trimmed(parts[1].last == UInt8(ascii: "\r") ? parts[1].dropLast() : parts[1]))
+        }
+        return lengths.contains { UInt64($0) == nil }
+            && lengths.allSatisfy { length in
+                !length.isEmpty && length.utf8.allSatisfy { (0x30...0x39).contains($0) }
+            }
     }
 
     /// Visible ASCII without what could end an authority; empty is allowed (RFC 9110 §7.2).

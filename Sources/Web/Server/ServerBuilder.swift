@@ -67,6 +67,11 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            // One read takes little: what comes behind a request waits, and most of it in the kernel.
+            try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+            try channel.syncOptions?.setOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 2048, maximum: 16384))
             var parserLimits = NIOHTTPDecoderLimitConfiguration()
             parserLimits.maxHeaderFieldSize = limits.headerBytes
             parserLimits.maxHeaderListSize = limits.headerBytes
