@@ -24,6 +24,7 @@ struct Server {
     ) throws {
         let metrics = PrometheusMetrics(version: Version.text)
         MetricsSystem.bootstrap(metrics)
+        let limits = try OpenFiles.connections(pool: settings.pool())
 
         if let trap = Trap.planted {
             logger.critical(
@@ -63,6 +64,10 @@ struct Server {
         }
         let recorder = Route.recorder(for: services.issuer)
         let hotPath = HotPath(services, recorder: recorder)
+        let adminAdmission = Admission(
+            "admin", limits: .admin, proxies: services.proxies, logger: logger)
+        let admission = Admission(
+            "public", limits: limits, proxies: services.proxies, logger: logger)
         self.logger = logger
         backend = Backend(
             url: try settings.databaseURL(), store: store, node: node, hotPath: hotPath,
@@ -72,24 +77,32 @@ struct Server {
             Application(
                 router: Route.adminRouter(
                     services, recorder: recorder, metrics: { metrics.render() }),
-                server: ServerBuilder.plain(recorder: recorder),
-                configuration: ServerBuilder.configuration(admin, logger: logger),
-                onServerRunning: { _ in
+                server: ServerBuilder.plain(adminAdmission, recorder: recorder),
+                configuration: ServerBuilder.configuration(admin, adminAdmission, logger: logger),
+                onServerRunning: { listener in
+                    await ServerBuilder.running(listener, logger: logger)
                     logger.info("metrics and health", metadata: ["listen": "\(admin)"])
                 },
                 logger: logger),
             Application(
                 router: Route.router(services, recorder: recorder),
                 server: try certificates.map {
-                    try ServerBuilder.tls($0, recorder: recorder, hotPath: hotPath)
-                } ?? ServerBuilder.plain(recorder: recorder, hotPath: hotPath),
-                configuration: ServerBuilder.configuration(address, logger: logger),
-                onServerRunning: { _ in
+                    try ServerBuilder.tls(
+                        $0, admission, recorder: recorder, hotPath: hotPath)
+                }
+                    ?? ServerBuilder.plain(
+                        admission, recorder: recorder, hotPath: hotPath),
+                configuration: ServerBuilder.configuration(address, admission, logger: logger),
+                onServerRunning: { listener in
+                    await ServerBuilder.running(listener, logger: logger)
                     logger.notice(
                         "serving",
                         metadata: [
                             "listen": "\(address)", "issuer": "\(services.issuer.text)",
                             "version": "\(Version.text)",
+                            "connections": .stringConvertible(limits.connections),
+                            "connections_by_address":
+                                .stringConvertible(limits.connectionsByAddress),
                         ])
                 },
                 logger: logger),

@@ -211,9 +211,11 @@ class Doornail:
         """The live sessions of a user."""
         return self.cli("session", "list", "--user", person.name)
 
-    def node(self, ready=True, path="", **env):
-        """Starts a server."""
+    def node(self, ready=True, path="", files=None, **env):
+        """Starts a server, perhaps with a limit of open files."""
         node = Node(self, path, env)
+        if files:
+            node.command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *node.command]
         self.nodes.append(node)
         node.start(ready)
         return node
@@ -268,6 +270,7 @@ class Node:
             )
         )
         self.log = doornail.folder / f"node-{self.port}.log"
+        self.command = [BINARY, "serve"]
         self.process = None
         self._local = threading.local()
 
@@ -276,7 +279,7 @@ class Node:
         SEEN.logs.add(self.log)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve"],
+                self.command,
                 env=self.environment,
                 cwd=self.doornail.folder,
                 stdin=subprocess.DEVNULL,

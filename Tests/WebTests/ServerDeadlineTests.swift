@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import Testing
 import Web
 
@@ -70,6 +71,31 @@ import Web
             #expect(reply.ended || reply.wasReset)
             #expect(reply.elapsed >= .milliseconds(950))
             #expect(reply.elapsed < .seconds(15))
+        }
+    }
+
+    /// It sends requests without end, and the answers stay in its socket and ours.
+    @Test func aPeerThatReadsNoAnswersIsCutOff() async throws {
+        var limits = Self.short
+        limits.answer = .seconds(1)
+        try await TestServer.run(limits: limits) { server in
+            let socket = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+                .channelOption(.autoRead, value: false)
+                .connect(host: "127.0.0.1", port: server.port).get()
+            // More than both sockets hold of answers.
+            let echo =
+                "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n"
+                + String(repeating: "a", count: 65536)
+            socket.writeAndFlush(
+                ByteBuffer(string: String(repeating: echo, count: 500)), promise: nil)
+            let open = #"doornail_connections{listener="public"} "#
+            var polls = 0
+            while !server.metrics.render().contains(open + "0"), polls < 1500 {
+                polls += 1
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(server.metrics.render().contains(open + "0"))
+            socket.close(promise: nil)
         }
     }
 

@@ -63,14 +63,17 @@ struct TestServer {
         let recorder = AccessRecorder(metrics: metrics)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         let logger = lines.logger()
+        let admission = Admission(
+            "public", limits: limits, proxies: proxies, metrics: metrics, logger: logger)
         let application = Application(
             router: router(proxies: proxies, recorder: recorder, metrics: metrics, gate: gate),
             server: try certificates.map {
-                try ServerBuilder.tls($0, limits: limits, recorder: recorder)
-            } ?? ServerBuilder.plain(limits: limits, recorder: recorder),
+                try ServerBuilder.tls($0, admission, recorder: recorder)
+            } ?? ServerBuilder.plain(admission, recorder: recorder),
             configuration: ServerBuilder.configuration(
-                try ListenAddress("127.0.0.1:0"), limits: limits, logger: logger),
+                try ListenAddress("127.0.0.1:0"), admission, logger: logger),
             onServerRunning: { channel in
+                await ServerBuilder.running(channel, logger: logger)
                 port.yield(channel.localAddress?.port ?? 0)
                 port.finish()
             },

@@ -16,9 +16,7 @@ package struct ClientAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// An IPv4 address as it is, and of an IPv6 address the /64, which is what one subscriber gets.
     package var throttleNetwork: String {
-        switch address {
-        case .v6(let high, _): "\(IPAddress.v6(high: high, low: 0))/64"
-        case .v4, nil: description
-        }
+        guard let address, case .v6 = address else { return description }
+        return "\(address.network)/64"
     }
 }

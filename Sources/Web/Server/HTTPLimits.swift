@@ -33,10 +33,32 @@ package struct HTTPLimits: Sendable, Equatable {
     ///
     /// A request that was on its way is answered rather than met by a closed socket.
     package var quiesce: TimeAmount = .milliseconds(200)
-    /// Connections open at once; more wait in the kernel's queue.
+    /// Connections open at once; what comes beyond is closed at once.
     package var connections = 10_000
+    /// Of these, connections from one address that is no trusted proxy's (IPv6: from one /64).
+    package var connectionsByAddress = 2_500
 
     package init() {}
+
+    /// As many connections as the limit of open files leaves, a quarter of them for one address; nil
+    /// where it leaves too few.
+    /// - Parameter reserve: files that the process needs beside these connections.
+    package init?(files: Int, reserve: Int) {
+        connections = min(connections, files - reserve)
+        guard connections >= Self.fewestConnections else { return nil }
+        connectionsByAddress = connections / 4
+    }
+
+    /// With fewer a server would be of no use.
+    package static let fewestConnections = 16
+
+    /// For health checks and whoever reads metrics.
+    package static let admin: HTTPLimits = {
+        var limits = HTTPLimits()
+        limits.connections = 32
+        limits.connectionsByAddress = 32
+        return limits
+    }()
 
     /// Bytes that may arrive before a header is complete, whatever the parser counted of them.
     ///

@@ -27,6 +27,12 @@ package enum IPAddress: Sendable, Hashable {
         }
     }
 
+    /// What one subscriber gets: an IPv4 address, or the first address of a /64.
+    var network: IPAddress {
+        guard case .v6(let high, _) = self else { return self }
+        return .v6(high: high, low: 0)
+    }
+
     private var unmapped: IPAddress {
         guard case .v6(0, let low) = self, low >> 32 == 0xFFFF else { return self }
         return .v4(UInt32(truncatingIfNeeded: low))

@@ -2,45 +2,91 @@ package import Hummingbird
 package import HummingbirdCore
 import HummingbirdTLS
 package import Logging
-import NIOCore
+package import NIOCore
 import NIOHTTP1
 import NIOHTTPTypes
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// Builds the HTTP/1.1 server of one listener: what Hummingbird's `Application(server:)` takes.
 package enum ServerBuilder {
     package static func plain(
-        limits: HTTPLimits = HTTPLimits(), recorder: AccessRecorder = AccessRecorder(),
+        _ admission: Admission, recorder: AccessRecorder = AccessRecorder(),
         hotPath: HotPath? = nil
     ) -> HTTPServerBuilder {
-        builder(limits: limits, recorder: recorder, hotPath: hotPath, isSecure: false)
+        builder(admission, recorder, hotPath, isSecure: false)
     }
 
     package static func tls(
-        _ certificates: CertificateReload, limits: HTTPLimits = HTTPLimits(),
+        _ certificates: CertificateReload, _ admission: Admission,
         recorder: AccessRecorder = AccessRecorder(), hotPath: HotPath? = nil
     ) throws -> HTTPServerBuilder {
         try .tls(
-            builder(limits: limits, recorder: recorder, hotPath: hotPath, isSecure: true),
+            builder(admission, recorder, hotPath, isSecure: true),
             tlsConfiguration: certificates.configuration())
     }
 
-    /// What `Application(configuration:)` takes: the address, and how many may connect.
+    /// Connections that may be open beyond those that have a place: they are being closed.
+    package static let closing = 32
+
+    /// What `Application(configuration:)` takes: the address, and how many may connect. More than are
+    /// being closed wait in the kernel's queue.
     package static func configuration(
-        _ address: ListenAddress, limits: HTTPLimits = HTTPLimits(), logger: Logger
+        _ address: ListenAddress, _ admission: Admission, logger: Logger
     ) -> ApplicationConfiguration {
         ApplicationConfiguration(
             address: address.bindAddress, backlog: 1024,
             availableConnectionsDelegate: MaximumAvailableConnections(
-                limits.connections, logger: logger))
+                admission.limits.connections + closing, logger: logger))
+    }
+
+    /// What `Application(onServerRunning:)` has to do.
+    package static func running(_ listener: any Channel, logger: Logger) async {
+        try? await listener.pipeline.addHandler(AcceptPause(logger: logger), position: .first).get()
     }
 
     private static func builder(
-        limits: HTTPLimits, recorder: AccessRecorder, hotPath: HotPath?, isSecure: Bool
+        _ admission: Admission, _ recorder: AccessRecorder, _ hotPath: HotPath?, isSecure: Bool
     ) -> HTTPServerBuilder {
         HTTPServerBuilder { responder in
             ConnectionChannel(
-                responder: responder, limits: limits, recorder: recorder, hotPath: hotPath,
+                responder: responder, admission: admission, recorder: recorder, hotPath: hotPath,
                 isSecure: isSecure)
+        }
+    }
+}
+
+/// Accepts nothing for a moment after no more files could be opened.
+///
+/// NIO finds the listener readable again at once, since its own pause comes after the next read was asked
+/// for, and a core would spin.
+private final class AcceptPause: ChannelInboundHandler, RemovableChannelHandler, Sendable {
+    typealias InboundIn = any Channel
+
+    private let logger: Logger
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let failure = error as? IOError,
+            [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(failure.errnoCode)
+        else {
+            context.fireErrorCaught(error)
+            return
+        }
+        logger.warning("no connection can be accepted", metadata: ["error": "\(failure)"])
+        let channel = context.channel
+        try? channel.syncOptions?.setOption(.autoRead, value: false)
+        context.eventLoop.scheduleTask(in: .seconds(1)) {
+            channel.setOption(.autoRead, value: true)
         }
     }
 }
@@ -60,13 +106,14 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
     }
 
     let responder: HTTPChannelHandler.Responder
-    let limits: HTTPLimits
+    let admission: Admission
     let recorder: AccessRecorder
     let hotPath: HotPath?
     let isSecure: Bool
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
+            let limits = admission.limits
             // One read takes little: what comes behind a request waits, and most of it in the kernel.
             try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
             try channel.syncOptions?.setOption(
@@ -90,6 +137,7 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
                 withDecoderLimitConfiguration: parserLimits)
             try pipeline.addHandler(connection)
             connection.bytes = bytes
+            if !admission.admits(channel) { channel.close(promise: nil) }
             return Value(
                 channel: channel,
                 connection: NIOLoopBound(connection, eventLoop: channel.eventLoop))
