@@ -88,10 +88,12 @@ struct Server {
                 router: Route.router(services, recorder: recorder),
                 server: try certificates.map {
                     try ServerBuilder.tls(
-                        $0, admission, recorder: recorder, hotPath: hotPath)
+                        $0, admission, recorder: recorder, hotPath: hotPath,
+                        saysHTTPSOnly: services.issuer.isSecure)
                 }
                     ?? ServerBuilder.plain(
-                        admission, recorder: recorder, hotPath: hotPath),
+                        admission, recorder: recorder, hotPath: hotPath,
+                        saysHTTPSOnly: services.issuer.isSecure),
                 configuration: ServerBuilder.configuration(address, admission, logger: logger),
                 onServerRunning: { listener in
                     await ServerBuilder.running(listener, logger: logger)

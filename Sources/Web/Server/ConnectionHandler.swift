@@ -33,6 +33,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     private let hotPath: HotPath?
     private var fields = AnswerFields()
     private var repetition = Repetition()
+    private let saysHTTPSOnly: Bool
     /// Whether the database is asked for the request.
     private var isAsking = false
     private var hasApplication = false
@@ -43,10 +44,11 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     var bytes: ByteWatch?
 
     init(
-        limits: HTTPLimits, isSecure: Bool, recorder: AccessRecorder, hotPath: HotPath?,
-        logger: Logger
+        limits: HTTPLimits, isSecure: Bool, saysHTTPSOnly: Bool, recorder: AccessRecorder,
+        hotPath: HotPath?, logger: Logger
     ) {
         self.hotPath = hotPath
+        self.saysHTTPSOnly = saysHTTPSOnly
         self.limits = limits
         self.isSecure = isSecure
         self.recorder = recorder
@@ -307,6 +309,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Outbound
 
+    /// Tells browsers to come by https alone, for a year (RFC 6797 §6.1).
+    static let httpsOnly = [("Strict-Transport-Security", "max-age=31536000")]
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let response):
@@ -325,6 +330,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 // Else the encoder would announce chunks that never come.
                 head.headers.add(name: "Content-Length", value: "0")
             }
+            if saysHTTPSOnly { head.headers.add(contentsOf: Self.httpsOnly) }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body(let buffer):
             guard let answerForm, !answerForm.omitsBody else {
@@ -373,7 +379,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
         head = nil
         collected = nil
         let body = ByteBuffer(string: rejection.json)
-        let response = HTTPResponseHead(
+        var response = HTTPResponseHead(
             version: .http1_1,
             status: HTTPResponseStatus(statusCode: rejection.status.code),
             headers: [
@@ -381,6 +387,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
                 "Cache-Control": "no-store", "Pragma": "no-cache", "Connection": "close",
                 "Date": UTCTime.now().httpDate, RequestID.fieldName.rawName: requestID,
             ])
+        if saysHTTPSOnly { response.headers.add(contentsOf: Self.httpsOnly) }
         context.write(wrapOutboundOut(.head(response)), promise: nil)
         if !omitsBody { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
         let written = context.eventLoop.makePromise(of: Void.self)

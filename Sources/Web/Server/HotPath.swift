@@ -19,6 +19,8 @@ package final class HotPath: Sendable {
     private let issuer: String
     private let tokens: TokenEndpoint
     private let proxies: TrustedProxies
+    /// What ends every header.
+    private let ending: String
     private let recorder: AccessRecorder
     private let introspection: Route
     private let issuing: Route
@@ -55,6 +57,10 @@ package final class HotPath: Sendable {
         issuer = services.issuer.text
         tokens = TokenEndpoint(services)
         proxies = services.proxies
+        ending =
+            services.issuer.isSecure
+            ? ConnectionHandler.httpsOnly.map { "\r\n\($0): \($1)" }.joined() + "\r\n\r\n"
+            : "\r\n\r\n"
         self.recorder = recorder
         let base = services.issuer.path
         introspection = Route(
@@ -235,14 +241,14 @@ package final class HotPath: Sendable {
                     ? headers["tracestate"].joined(separator: ", ") : nil)
         }
         var answer = ByteBuffer()
-        answer.reserveCapacity(content.bytes.count + 320)
+        answer.reserveCapacity(content.bytes.count + 384)
         answer.writeStaticString(Self.beginning)
         answer.writeString(String(content.bytes.count))
         answer.writeStaticString(route.fields)
         answer.writeString(requestID)
         answer.writeStaticString("\r\nDate: ")
         answer.writeString(fields.date)
-        answer.writeStaticString("\r\n\r\n")
+        answer.writeString(ending)
         answer.writeBytes(content.bytes)
         return answer
     }

@@ -16,19 +16,21 @@ import NIOHTTPTypes
 
 /// Builds the HTTP/1.1 server of one listener: what Hummingbird's `Application(server:)` takes.
 package enum ServerBuilder {
+    /// - Parameter saysHTTPSOnly: every answer tells browsers to come by https alone.
     package static func plain(
         _ admission: Admission, recorder: AccessRecorder = AccessRecorder(),
-        hotPath: HotPath? = nil
+        hotPath: HotPath? = nil, saysHTTPSOnly: Bool = false
     ) -> HTTPServerBuilder {
-        builder(admission, recorder, hotPath, isSecure: false)
+        builder(admission, recorder, hotPath, isSecure: false, saysHTTPSOnly: saysHTTPSOnly)
     }
 
     package static func tls(
         _ certificates: CertificateReload, _ admission: Admission,
-        recorder: AccessRecorder = AccessRecorder(), hotPath: HotPath? = nil
+        recorder: AccessRecorder = AccessRecorder(), hotPath: HotPath? = nil,
+        saysHTTPSOnly: Bool = false
     ) throws -> HTTPServerBuilder {
         try .tls(
-            builder(admission, recorder, hotPath, isSecure: true),
+            builder(admission, recorder, hotPath, isSecure: true, saysHTTPSOnly: saysHTTPSOnly),
             tlsConfiguration: certificates.configuration())
     }
 
@@ -52,12 +54,13 @@ package enum ServerBuilder {
     }
 
     private static func builder(
-        _ admission: Admission, _ recorder: AccessRecorder, _ hotPath: HotPath?, isSecure: Bool
+        _ admission: Admission, _ recorder: AccessRecorder, _ hotPath: HotPath?, isSecure: Bool,
+        saysHTTPSOnly: Bool
     ) -> HTTPServerBuilder {
         HTTPServerBuilder { responder in
             ConnectionChannel(
                 responder: responder, admission: admission, recorder: recorder, hotPath: hotPath,
-                isSecure: isSecure)
+                isSecure: isSecure, saysHTTPSOnly: saysHTTPSOnly)
         }
     }
 }
@@ -110,6 +113,7 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
     let recorder: AccessRecorder
     let hotPath: HotPath?
     let isSecure: Bool
+    let saysHTTPSOnly: Bool
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
@@ -124,8 +128,8 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
             parserLimits.maxHeaderListSize = limits.headerBytes
             parserLimits.maxHeaderFieldCount = limits.headerFields
             let connection = ConnectionHandler(
-                limits: limits, isSecure: isSecure, recorder: recorder, hotPath: hotPath,
-                logger: logger)
+                limits: limits, isSecure: isSecure, saysHTTPSOnly: saysHTTPSOnly,
+                recorder: recorder, hotPath: hotPath, logger: logger)
             let pipeline = channel.pipeline.syncOperations
             let bytes = ByteWatch(connection)
             try pipeline.addHandler(bytes)
