@@ -110,7 +110,7 @@ def test_public_clients_always_ask(doornail, node, browser):
 
 
 def test_first_party(doornail, browser):
-    """Never asked where the redirect URI is https; elsewhere anybody could be at its end."""
+    """Not asked about where the redirect URI is https; elsewhere anybody could be at its end."""
     for flags in ((), ("--public",)):
         more = ("--first-party", "--redirect-uri", LOOPBACK, *flags)
         client = doornail.app("first" + "".join(flags), *more)
@@ -118,8 +118,12 @@ def test_first_party(doornail, browser):
         outcome = browser.authorize(client, redirect_uri="http://127.0.0.1:5000/cb")
         assert outcome.asked == ["consent"]
         assert browser.authorize(client, prompt="none").code
-        # It may ask to be asked about.
-        assert browser.authorize(client, prompt="consent").code
+        # It may ask to be asked about, and a no is a no.
+        outcome = browser.authorize(client, prompt="consent")
+        assert outcome.asked == ["consent"] and outcome.code
+        outcome = browser.authorize(client, decision="deny", prompt="consent")
+        assert outcome.asked == ["consent"] and outcome.error == "access_denied"
+        assert browser.authorize(client).asked == []
 
 
 @pytest.mark.parametrize("forgery", ["missing", "empty", "garbage", "Bob's", "the login page's"])

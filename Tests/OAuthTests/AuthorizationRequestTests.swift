@@ -287,9 +287,8 @@ import Testing
         }
         #expect(try next("") == (asks ? .consent : .issue))
         #expect(try next("&prompt=none") == (asks ? .consentRequired : .issue))
-        // The operator's own applications never ask, not even when they want to.
-        let isOwn = isFirstParty && redirectURIs == Self.https
-        #expect(try next("&prompt=consent") == (isOwn ? .issue : .consent))
+        // Whoever wants to be asked about is, the operator's own applications too.
+        #expect(try next("&prompt=consent") == .consent)
     }
 
     /// Asking for nothing is covered by whatever was allowed, and asking for more is not.

@@ -201,11 +201,13 @@ package struct AuthorizationRequest: Sendable {
         return facts.now >= login.session.authenticatedAt.adding(seconds: maxAgeSeconds)
     }
 
-    /// A public client always asks, since anybody can use its id; the operator's own applications
-    /// never do where https makes sure who gets the answer.
+    /// Who asks for it by `prompt` gets it, whoever it is. Else a public client always asks, since
+    /// anybody can use its id; the operator's own applications never do where https makes sure who
+    /// gets the answer.
     private func needsConsent(_ remembered: Scope?) -> Bool {
+        if prompt.contains(.consent) { return true }
         if client.isFirstParty, address.redirectURI.isHTTPS { return false }
-        if client.isPublic || prompt.contains(.consent) { return true }
+        if client.isPublic { return true }
         guard let remembered else { return true }
         return !scope.isSubset(of: remembered)
     }
