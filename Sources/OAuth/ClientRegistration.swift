@@ -19,7 +19,7 @@ package struct ClientRegistration: Sendable, Equatable {
         name: String, method: Client.AuthenticationMethod, grantTypes: [GrantType],
         redirectURIs: [String] = [], postLogoutRedirectURIs: [String] = [],
         backchannelLogoutURI: String? = nil, scope: Scope = .none, audiences: [String] = [],
-        introspects: Client.Introspects = .audience, revokes: Client.Revokes = .token,
+        introspects: Client.Introspects? = nil, revokes: Client.Revokes = .token,
         isFirstParty: Bool = false, rotates: Bool = true, retryWindowSeconds: Int32 = 30,
         idTokenAlgorithm: SigningAlgorithm = .rs256
     ) {
@@ -31,12 +31,18 @@ package struct ClientRegistration: Sendable, Equatable {
         self.backchannelLogoutURI = backchannelLogoutURI
         self.scope = scope
         self.audiences = audiences
-        self.introspects = introspects
+        self.introspects = introspects ?? Self.introspects(with: grantTypes)
         self.revokes = revokes
         self.isFirstParty = isFirstParty
         self.rotates = rotates
         self.retryWindowSeconds = retryWindowSeconds
         self.idTokenAlgorithm = idTokenAlgorithm
+    }
+
+    /// What a client is told at `/introspect` where nobody says otherwise: one that gets tokens itself is
+    /// no resource server, and is told of its own alone, also where others have the same audience.
+    package static func introspects(with grantTypes: [GrantType]) -> Client.Introspects {
+        grantTypes.isEmpty ? .audience : .own
     }
 
     /// Everything that is wrong with it, in words for whoever registers it; empty if it may be.

@@ -86,7 +86,7 @@ def test_garbage_is_inactive(node, api, garbage):
 
 def test_nobody_else_is_told(node, doornail, token):
     own = doornail.client("own", "--introspects", "own")
-    audience = doornail.client("audience")
+    audience = doornail.client("audience", grant=None)
     for stranger in (own, audience):
         answer = node.post("/introspect", {"token": token}, stranger)
         assert answer.content == b'{"active":false}'
@@ -109,7 +109,7 @@ def test_audiences(node, doornail):
         "rs-none": [],
         "rs-other": ["--audience", photos + "/"],
     }
-    servers = {name: doornail.client(name, *flags) for name, flags in told.items()}
+    servers = {name: doornail.client(name, *flags, grant=None) for name, flags in told.items()}
     expected = {
         photos: {"rs-photos", "rs-both"},
         music: {"rs-both"},
@@ -121,9 +121,29 @@ def test_audiences(node, doornail):
     assert {n for n, rs in servers.items() if node.is_active(rs, both)} == {"rs-photos", "rs-both"}
 
 
+def test_apps_of_one_audience_learn_nothing_of_each_other(node, doornail):
+    """Who gets tokens itself is told of its own alone; of others, if it was registered for that."""
+    photos = "https://shared.example.com"
+    app = doornail.client("shares", "--audience", photos)
+    token = node.token(app)
+    service = doornail.client("shares-too", "--audience", photos)
+    login = doornail.app("login-shares", "--audience", photos)
+    for stranger in (service, login):
+        assert doornail.cli("client", "show", stranger.id)["introspects"] == "own"
+        answer = node.post("/introspect", {"token": token}, stranger)
+        assert answer.content == b'{"active":false}'
+    assert node.is_active(app, token) and node.is_active(service, node.token(service))
+    told = doornail.client("told", "--audience", photos, "--introspects", "audience")
+    server = doornail.client("serves", "--audience", photos, grant=None)
+    assert node.is_active(told, token) and node.is_active(server, token)
+    # What is registered stays, also where a resource server gets a grant.
+    doornail.cli("client", "update", server.id, "--grant", "client_credentials")
+    assert doornail.cli("client", "show", server.id)["introspects"] == "audience"
+
+
 def test_audience_that_is_a_client_id(node, doornail):
     name = "https://rs.example.com"
-    server = doornail.client(name)
+    server = doornail.client(name, grant=None)
     caller = doornail.client("calls-rs", "--audience", name)
     assert node.is_active(server, node.token(caller))
 

@@ -225,6 +225,18 @@ import Testing
         #expect(ClientRegistration(name: "x", method: .any, grantTypes: []).problems.isEmpty)
     }
 
+    /// A client that gets tokens itself is no resource server, unless somebody says so.
+    @Test(arguments: GrantType.allCases.map { [$0] } + [GrantType.allCases, []])
+    func introspects(grantTypes: [GrantType]) {
+        let registration = ClientRegistration(name: "x", method: .any, grantTypes: grantTypes)
+        #expect(registration.introspects == (grantTypes.isEmpty ? .audience : .own))
+        for introspects in [Client.Introspects.own, .audience, .any] {
+            let registration = ClientRegistration(
+                name: "x", method: .any, grantTypes: grantTypes, introspects: introspects)
+            #expect(registration.introspects == introspects)
+        }
+    }
+
     /// What the answer says would stand there twice (RFC 6749 §4.1.2, RFC 9207 §2).
     @Test(
         arguments: [

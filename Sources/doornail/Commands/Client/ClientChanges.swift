@@ -22,7 +22,8 @@ struct ClientCreate: AsyncParsableCommand {
                 "--id: a client id is 1 to \(Limits.clientIDBytes) characters of printable ASCII "
                     + "without spaces, and not in UUID form")
         }
-        return try client.applied(to: ClientRegistration(name: id, method: .any, grantTypes: []))
+        return try client.applied(
+            to: ClientRegistration(name: id, method: .any, grantTypes: client.grantTypes()))
     }
 
     func validate() throws {

@@ -61,7 +61,11 @@ struct ClientOptions: ParsableArguments {
             valueName: "uri"))
     var audiences: [String] = []
 
-    @Option(help: "What it is told at /introspect: own, audience or any.")
+    @Option(
+        help: ArgumentHelp(
+            "What it is told at /introspect: own, audience or any.",
+            discussion: "By default a new client with a grant is told of its own tokens, and one "
+                + "without, a resource server, of those for its audiences."))
     var introspects: Client.Introspects?
 
     @Option(help: "What the revocation of its access token ends: token or grant.")
@@ -135,7 +139,7 @@ struct ClientOptions: ParsableArguments {
         return registration
     }
 
-    private func grantTypes() throws -> [GrantType] {
+    func grantTypes() throws -> [GrantType] {
         var types: [GrantType] = []
         for name in grants.flatMap({ $0.split(separator: ",") }).map({
             $0.filter { !$0.isWhitespace }
