@@ -16,6 +16,7 @@ let migrations = [
     "0005_throttles", "0006_users", "0007_sessions", "0008_grants", "0009_authorization_codes",
     "0010_account", "0011_signing_keys", "0012_keys_and_logins", "0013_leases",
     "0014_what_ended_stays_ended",
+    "0015_logins",
 ]
 
 /// What the pages in Sources/Web/Pages are made of; the binary carries it.

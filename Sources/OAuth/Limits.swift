@@ -54,6 +54,11 @@ package enum Limits {
     package static let codeSeconds: Int64 = 60
     /// How long after its redemption the replay of a code ends what it was redeemed for.
     package static let codeReplaySeconds: Int64 = 600
+    /// Live logins of one person; the least recently used ends. More devices than anybody has, and so few
+    /// that the account page shows them all.
+    package static let sessionsPerUser = 100
+    /// How long a login must not have been used for another one to end it.
+    package static let sessionRestSeconds: Int64 = 86_400
     /// Live grants of one client in one session; the oldest ends.
     package static let grantsPerSession = 10
     /// An ID token that comes back as a hint, in bytes.
@@ -77,6 +82,17 @@ package enum Limits {
     /// Password checks under way or waiting for a thread; more are 503. Two threads are through with
     /// so many before those who wait have to be answered.
     package static let waitingPasswords = 32
+    /// Of these, how many strangers leave to browsers that an account knows, and those to strangers.
+    package static let reservedPasswords = 8
+    /// How many may be for one account and from one address, or one browser that the account knows.
+    package static let passwordsOfOneClaim = 4
+    /// How many may be for one account: of strangers wherever they are, and as many of browsers that
+    /// it knows.
+    package static let passwordsOfOneAccount = 8
+    /// How many may be of strangers at one address, whatever the accounts: an office shares one.
+    package static let passwordsOfOneAsker = 12
+    /// What an attempt has, at the least, to take back what was counted for it.
+    package static let takingBack: Duration = .milliseconds(300)
     /// Wrong passwords for one account name, or from one browser that knows it, in one window.
     package static let passwordFailures = 20
     package static let passwordWindowSeconds: Int64 = 900

@@ -28,9 +28,12 @@ package struct SessionState: Sendable, Equatable {
         self.amr = amr
     }
 
-    /// Whether a use is to be written down: at most once in a tenth of the idle time.
+    /// Within which time uses are not told apart: they are written down once in a tenth of the idle time.
+    package static func precisionSeconds(idleSeconds: Int64) -> Int64 { max(1, idleSeconds / 10) }
+
+    /// Whether a use is to be written down.
     package func isUseDue(at now: UnixTime, idleSeconds: Int64) -> Bool {
-        now >= lastSeenAt.adding(seconds: max(1, idleSeconds / 10))
+        now >= lastSeenAt.adding(seconds: Self.precisionSeconds(idleSeconds: idleSeconds))
     }
 }
 

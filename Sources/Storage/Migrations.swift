@@ -22,6 +22,7 @@ package enum Migrations {
         migration(
             14, "0014_what_ended_stays_ended",
             PackageResources._014_what_ended_stays_ended_sql),
+        migration(15, "0015_logins", PackageResources._015_logins_sql),
     ]
 
     private static func migration(_ version: Int, _ name: String, _ sql: [UInt8]) -> Migration {

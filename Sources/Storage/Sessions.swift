@@ -35,8 +35,24 @@ package struct SessionLifetime: Sendable {
     }
 }
 
+/// What became of a login that was to begin.
+package enum SessionBeginning: Sendable, Equatable {
+    case begun
+    /// The person has as many as may be, all of them in use; this one was not used for the longest.
+    case full(oldest: Identifier)
+}
+
 /// Logins: begun, renewed, used and ended by one statement each.
 enum Sessions {
+    struct BeginningRow: PostgresRow {
+        let beginning: SessionBeginning
+
+        init(_ cells: inout Cells) throws(PostgresError) {
+            let oldest: PostgresUUID? = try cells.next()
+            beginning = oldest.map { .full(oldest: Identifier($0)) } ?? .begun
+        }
+    }
+
     struct FoundRow: PostgresRow {
         let session: SessionState?
         let secrets: SessionUser.Secrets?
@@ -68,25 +84,29 @@ enum Sessions {
         """)
 
     /// A new login, under the epoch that was read with the password hash: where it has changed since,
-    /// the session is dead from the first.
+    /// the session is dead from the first. Where it is one too many, the least recently used end, if they
+    /// rested long enough; else it does not begin (`migrations/0015_logins.sql`).
     static let begin = Statement<
-        Proven<NoRow>, PostgresUUID, PostgresUUID, Int64, [UInt8], [String], String?, String?,
-        Int64, Int64
+        Proven<BeginningRow>, PostgresUUID, PostgresUUID, Int64, [UInt8], [String], String?,
+        String?, Int64, Int64, Int64, Int64
     >(
         "sessions_begin",
         """
         WITH \(Primary.expression),
+        room AS MATERIALIZED (SELECT make_room_for_session($1, $2, $3, $10, $11) AS oldest),
         begun AS (
             INSERT INTO sessions (
                 id, user_id, user_epoch, secret_hash, amr, user_agent, address, idle_expires_at,
                 expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7,
-                    clock_timestamp() + make_interval(secs => $8::bigint),
-                    clock_timestamp() + make_interval(secs => $9::bigint))
+            SELECT $1, $2, $3, $4, $5, $6, $7,
+                   clock_timestamp() + make_interval(secs => $8::bigint),
+                   clock_timestamp() + make_interval(secs => $9::bigint)
+            FROM room WHERE room.oldest IS NULL
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
-        SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM begun) AS n
+        SELECT \(Primary.columns), room.oldest
+        FROM primary_state CROSS JOIN room CROSS JOIN (SELECT count(*) FROM begun) AS n
         """)
 
     /// The same person's next login in the same browser: another secret, the same session, if that
@@ -165,15 +185,20 @@ extension Store {
             readAt: first.primary.time)
     }
 
-    /// Begins a session for a user whose password was right.
+    /// Begins a session for a user whose password was right, if there is room for it.
     package func beginSession(
         _ cookie: SessionCookie, of user: VerifiedUser, from origin: Origin,
         lasting lifetime: SessionLifetime, by deadline: ContinuousClock.Instant = Store.deadline
-    ) async throws(StoreError) {
-        _ = try await proven(
+    ) async throws(StoreError) -> SessionBeginning {
+        // What was noted of a use may be older than the use.
+        let precision = SessionState.precisionSeconds(idleSeconds: lifetime.idleSeconds)
+        let rows = try await proven(
             Sessions.begin, cookie.session.uuid, user.id.uuid, user.epoch, cookie.secretHash,
             user.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
-            lifetime.maximumSeconds, deadline: deadline)
+            lifetime.maximumSeconds, Int64(Limits.sessionsPerUser),
+            Limits.sessionRestSeconds + precision, deadline: deadline)
+        guard let first = rows.first else { throw .broken("sessions_begin: no row") }
+        return first.row.beginning
     }
 
     /// Gives a session a new secret for another login of the same person; false where the session

@@ -14,7 +14,7 @@ package struct Store: Sendable {
     let tokenRevocations: Batcher<TokenRevocation, UnixTime>
     let rotations: Batcher<Rotation, Result<RefreshTokenGrant.Verdict, PostgresError>>
     let grantRevocations: Batcher<GrantRevocation, UnixTime?>
-    let failureCounts: Batcher<CountedFailure, Throttles.Count>
+    let failureCounts: Batcher<CountedFailure, OAuthError?>
     let pings: Batcher<Bool, UnixTime>
     let nodeReads: Batcher<Bool, Roll>
 

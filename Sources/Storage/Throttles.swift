@@ -1,23 +1,19 @@
 package import OAuth
 import Postgres
 
-/// One failure to be counted; each is a request of its own, however many are alike.
+/// One attempt that is counted as a failure, with all that it counts against; each is a request of its
+/// own, however many are alike.
 struct CountedFailure: Hashable, Sendable {
-    let throttle: Throttle
+    let throttles: [Throttle]
     let id: UInt64
 }
 
 /// Counted failures, in the database, where neither a restart nor another node forgets them.
 enum Throttles {
-    /// How many failures there are in a window, and how long it lasts.
-    struct Count: Sendable {
-        let failures: Int
-        let secondsLeft: Int64
-    }
-
     struct CountRow: PostgresRow {
         let key: [UInt8]
-        let failures: Int64
+        /// Nil where it was full, and counts nothing.
+        let failures: Int64?
         let secondsLeft: Int64
 
         init(_ cells: inout Cells) throws(PostgresError) {
@@ -27,83 +23,128 @@ enum Throttles {
         }
     }
 
-    /// Adds failures to their counters, in a new window where the last one is over. One that is
-    /// past its limit is only read: a flood of guesses takes no lock and writes nothing.
+    /// Adds attempts (`$2`, by number) to their counters, in a new window where the last one is over.
+    /// One of whose counters any is full counts nowhere: a flood of guesses takes no lock and writes
+    /// nothing.
     static let count = Statement<CountRow, [[UInt8]], [Int64], [Int64], [Int64]>(
         "throttles_count",
         """
         WITH asked AS (
             SELECT * FROM \(Store.unnest("bytea", "bigint", "bigint", "bigint"))
-                AS a (key, added, most, seconds)),
+                AS a (key, attempt, most, seconds)),
         full_counters AS MATERIALIZED (
-            SELECT t.key, t.failures, t.window_ends_at
+            SELECT asked.attempt, t.key, t.window_ends_at
             FROM asked \(Store.lookUp("throttles", as: "t", where: "key = asked.key"))
-            WHERE t.window_ends_at > clock_timestamp() AND t.failures > asked.most),
+            WHERE t.window_ends_at > clock_timestamp() AND t.failures >= asked.most),
         counted AS (
             INSERT INTO throttles AS t (key, failures, window_ends_at)
-            SELECT key, added, clock_timestamp() + make_interval(secs => seconds)
-            FROM asked WHERE NOT EXISTS (SELECT FROM full_counters AS f WHERE f.key = asked.key)
-            ORDER BY key
+            SELECT key, count(*), clock_timestamp() + make_interval(secs => max(seconds))
+            FROM asked
+            WHERE NOT EXISTS (SELECT FROM full_counters AS f WHERE f.attempt = asked.attempt)
+            GROUP BY key ORDER BY key
             ON CONFLICT (key) DO UPDATE SET
                 failures = CASE WHEN t.window_ends_at <= clock_timestamp() THEN excluded.failures
                                 ELSE t.failures + excluded.failures END,
                 window_ends_at = CASE WHEN t.window_ends_at <= clock_timestamp()
                                       THEN excluded.window_ends_at ELSE t.window_ends_at END
             RETURNING key, failures, window_ends_at)
-        SELECT key, failures::bigint,
-               ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
-        FROM (SELECT * FROM counted UNION ALL SELECT * FROM full_counters) AS c
+        SELECT key, failures, ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
+        FROM (SELECT key, failures::bigint, window_ends_at FROM counted
+              UNION ALL
+              SELECT DISTINCT key, NULL::bigint, window_ends_at FROM full_counters) AS c
         """)
 
-    /// Takes one failure back from each counter whose window is still open.
+    /// Takes failures back, as often as a key is named, from each counter whose window is still open.
     static let takeBack = Statement<NoRow, [[UInt8]]>(
         "throttles_take_back",
         """
-        WITH locked AS MATERIALIZED (
-            SELECT key FROM throttles
-            WHERE key = ANY($1::bytea[]) AND failures > 0 AND window_ends_at > clock_timestamp()
-            ORDER BY key FOR UPDATE)
-        UPDATE throttles SET failures = failures - 1 FROM locked WHERE throttles.key = locked.key
+        WITH owed AS (
+            SELECT key, count(*) AS failures FROM \(Store.unnest("bytea")) AS o (key)
+            GROUP BY key ORDER BY key),
+        locked AS MATERIALIZED (
+            SELECT t.key, owed.failures FROM owed CROSS JOIN LATERAL (
+                SELECT key FROM throttles
+                WHERE key = owed.key AND window_ends_at > clock_timestamp() FOR UPDATE) AS t)
+        UPDATE throttles SET failures = greatest(throttles.failures - locked.failures, 0)
+        FROM locked WHERE throttles.key = ANY (ARRAY[locked.key])
         """)
 
-    /// Counts a batch. It never holds more than one connection, so that whoever guesses cannot
-    /// keep others from the pool.
+    /// Counts a batch, and says of each attempt whether it is refused. It never holds more than one
+    /// connection, so that whoever guesses cannot keep others from the pool.
     static func count(
-        _ failures: [CountedFailure], pool: PostgresPool, deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) -> [Count] {
-        var added: [Throttle: Int64] = [:]
-        for failure in failures { added[failure.throttle, default: 0] += 1 }
-        let asked = Array(added)
-        let rows = try await pool.execute(
-            count, asked.map(\.key.key), asked.map(\.value),
-            asked.map { Int64($0.key.failures) }, asked.map(\.key.windowSeconds),
-            deadline: deadline)
-        var counts: [[UInt8]: Count] = [:]
-        for row in rows {
-            counts[row.key] = Count(
-                failures: Int(row.failures), secondsLeft: row.secondsLeft)
+        _ attempts: [CountedFailure], pool: PostgresPool, deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [OAuthError?] {
+        let asked = attempts.enumerated().flatMap { number, attempt in
+            attempt.throttles.map { (throttle: $0, attempt: Int64(number)) }
         }
-        // Those of one batch share its end; the limit is passed by at most one batch.
-        return failures.map { counts[$0.throttle.key] ?? Count(failures: 0, secondsLeft: 0) }
+        let rows = try await pool.execute(
+            count, asked.map(\.throttle.key), asked.map(\.attempt),
+            asked.map { Int64($0.throttle.failures) }, asked.map(\.throttle.windowSeconds),
+            deadline: deadline)
+        let (refusals, surplus) = judge(attempts, by: rows)
+        if !surplus.isEmpty {
+            // They stay counted where this fails, until the window ends.
+            _ = try? await pool.execute(takeBack, surplus.map(\.key), deadline: deadline)
+        }
+        return refusals
+    }
+
+    /// What becomes of attempts whose counters were read as they are after all of them: those are
+    /// refused for which a counter was full, or became so with the ones before them; then they are to
+    /// be taken back.
+    private static func judge(
+        _ attempts: [CountedFailure], by rows: [CountRow]
+    ) -> (refusals: [OAuthError?], surplus: [Throttle]) {
+        let counters = Dictionary(
+            rows.map { ($0.key, $0) }, uniquingKeysWith: { first, _ in first })
+        func full(_ attempt: CountedFailure) -> Throttle? {
+            attempt.throttles.first { counters[$0.key].map { $0.failures == nil } ?? false }
+        }
+        var counts = counters.mapValues { $0.failures ?? 0 }
+        for attempt in attempts where full(attempt) == nil {
+            for throttle in attempt.throttles { counts[throttle.key, default: 0] -= 1 }
+        }
+        var refusals: [OAuthError?] = []
+        var surplus: [Throttle] = []
+        for attempt in attempts {
+            var refusal: OAuthError?
+            func count(_ throttle: Throttle, as count: Int) {
+                refusal =
+                    refusal
+                    ?? throttle.refusal(
+                        count: count, secondsLeft: counters[throttle.key]?.secondsLeft ?? 0)
+            }
+            if let throttle = full(attempt) {
+                count(throttle, as: throttle.failures + 1)
+            } else {
+                for throttle in attempt.throttles {
+                    counts[throttle.key, default: 0] += 1
+                    count(throttle, as: Int(counts[throttle.key] ?? 0))
+                }
+                if refusal != nil { surplus += attempt.throttles }
+            }
+            refusals.append(refusal)
+        }
+        return (refusals, surplus)
     }
 }
 
 extension Store {
-    /// Counts a failure; the refusal once there are too many.
+    /// Counts an attempt as a failure in each of its counters; the refusal where one is full, and
+    /// then it counts nowhere.
     package func countFailure(
-        _ throttle: Throttle, by deadline: ContinuousClock.Instant = Store.deadline
+        _ throttles: [Throttle], by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> OAuthError? {
         do {
-            let counted = try await failureCounts.perform(
-                CountedFailure(throttle: throttle, id: UInt64.random(in: .min ... .max)),
+            return try await failureCounts.perform(
+                CountedFailure(throttles: throttles, id: UInt64.random(in: .min ... .max)),
                 deadline: deadline)
-            return throttle.refusal(count: counted.failures, secondsLeft: counted.secondsLeft)
         } catch {
             throw StoreError(error)
         }
     }
 
-    /// Takes failures back that were counted for an attempt which was right.
+    /// Takes back what was counted for an attempt that was not wrong.
     package func takeBack(
         _ throttles: [Throttle], by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) {

@@ -52,7 +52,7 @@ struct FormRequest {
                 let throttle = Throttle.clientSecret(
                     clientID: credentials.clientID, network: network)
                 if let refusal = try await services.store.countFailure(
-                    throttle, by: context.deadline)
+                    [throttle], by: context.deadline)
                 {
                     throw refusal
                 }

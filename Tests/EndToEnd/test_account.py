@@ -280,6 +280,55 @@ def test_many_logins(doornail, pair, eve, app):
     assert "You are logged in nowhere else." in page.text and "not shown" not in page.text
 
 
+def test_one_login_too_many(doornail, pair, eve, app):
+    """The least recently used ends: by itself once it has rested, and else if the person wants it."""
+    here = device(pair[0], eve)
+    doornail.sql(
+        f"""
+        SET session_replication_role = replica;
+        INSERT INTO sessions (
+            id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at, expires_at)
+        SELECT gen_random_uuid(), s.user_id, s.user_epoch, sha256('x'), '{{pwd}}',
+               now() - n * interval '1 minute', now() + interval '1 day', now() + interval '1 day'
+        FROM sessions AS s, generate_series(1, 99) AS n WHERE s.id = '{sid_of(here)}';
+        RESET session_replication_role
+        """
+    )
+    by_use = "SELECT id FROM sessions WHERE user_id = %s AND revoked_at IS NULL ORDER BY last_seen_at"
+    alive_before = doornail.sql(by_use, eve.id)
+    assert "You can be logged in on 100 devices." in here.open("/account").text
+
+    # All are in use: nothing ends, and nobody is logged in.
+    there = Browser(pair[1])
+    page = there.follow(there.login(eve.name, eve.password, there.open("/login?to=account")))
+    assert page.is_login and "on 100 devices, as many as there may be" in page.alert
+    assert there.session is None and doornail.sql(by_use, eve.id) == alive_before
+    # A wrong password ends nothing either.
+    assert "do not belong together" in there.follow(there.login(eve.name, "wrong", page)).alert
+    assert doornail.sql(by_use, eve.id) == alive_before
+
+    # Who gives it once more, there, logs in, and goes on to where the login led.
+    page = there.follow(there.login(eve.name, eve.password, page))
+    assert urlsplit(page.url).path == "/account" and there.session
+    ended = "SELECT revoked_reason, revoked_by FROM sessions WHERE id = %s"
+    assert doornail.sql(ended, alive_before[0][0]) == [
+        ("logged out by the person, to log in elsewhere", f"user:{eve.id}")
+    ]
+
+    # One that rested makes room by itself.
+    rested = alive_before[50][0]
+    doornail.sql(
+        "UPDATE sessions SET last_seen_at = now() - interval '3 days' WHERE id = %s", rested
+    )
+    device(pair[0], eve)
+    assert doornail.sql(ended, rested) == [("too many logins of one person", "doornail")]
+    assert len(doornail.sql(by_use, eve.id)) == 100
+    assert here.is_logged_in(app) and there.is_logged_in(app)
+    # Who was logged in here before takes no more room.
+    here.log_in(eve)
+    assert len(doornail.sql(by_use, eve.id)) == 100
+
+
 def test_ids_of_others(doornail, pair, eve, bob, app, api):
     """Another person's id, or garbage, ends nothing, and looks like one that is gone."""
     here, theirs = device(pair[0], eve), device(pair[1], bob)

@@ -76,7 +76,7 @@ import Testing
             }
             // A login that read the password before is dead from the first.
             let late = StoreFixture.cookie()
-            try await fixture.store.beginSession(
+            _ = try await fixture.store.beginSession(
                 late, of: before, from: StoreFixture.origin, lasting: StoreFixture.lifetime)
             #expect(try await fixture.verdict(on: late) == .ended)
 
@@ -192,7 +192,7 @@ import Testing
                 if attempt == 1 {
                     // Who has logged in since stays so.
                     let cookie = StoreFixture.cookie()
-                    try await fixture.store.beginSession(
+                    _ = try await fixture.store.beginSession(
                         cookie,
                         of: fixture.verified(
                             password: changesPassword ? Self.newPassword : StoreFixture.password),
@@ -367,7 +367,7 @@ import Testing
                             reference, password: StoreFixture.hash(), because: cause)
                     case .session: _ = try await other.revokeSession(here.session, because: cause)
                     case .login:
-                        try await other.beginSession(
+                        _ = try await other.beginSession(
                             late, of: verified, from: StoreFixture.origin,
                             lasting: StoreFixture.lifetime)
                     case .restored: _ = try await other.endEverything(because: cause)

@@ -242,7 +242,7 @@ import Testing
             let address = Throttle.loginAddress(network: "127.0.0.1")
             for _ in 0..<3 {
                 for throttle in [name, address] {
-                    #expect(try await store.countFailure(throttle) == nil)
+                    #expect(try await store.countFailure([throttle]) == nil)
                 }
             }
             #expect(try await counts(fixture) == ["3", "3"])
@@ -268,8 +268,8 @@ import Testing
                     for index in 0..<15 {
                         let store = index % 2 == 0 ? fixture.store : other
                         group.addTask {
-                            _ = try await store.countFailure(name)
-                            _ = try await store.countFailure(address)
+                            _ = try await store.countFailure([name])
+                            _ = try await store.countFailure([address])
                             guard index % 3 != 0 else { return }
                             try await store.takeBack(
                                 index % 2 == 0 ? [name, address] : [address, name])
@@ -282,15 +282,61 @@ import Testing
         }
     }
 
+    /// Where one counter is full, nothing is written, and the others count nothing.
+    @Test func whatIsRefusedCountsNowhere() async throws {
+        try await StoreFixture.with { fixture in
+            let name = Throttle.accountName(hash: [1])
+            let address = Throttle.loginAddress(network: "127.0.0.1")
+            for _ in 0..<Limits.passwordFailures {
+                #expect(try await fixture.store.countFailure([name]) == nil)
+            }
+            let before = try await fixture.column("SELECT xmin || ' ' || failures FROM throttles")
+            for _ in 0..<3 {
+                let refusal = try await fixture.store.countFailure([address, name])
+                #expect(refusal?.code == .tooManyRequests)
+            }
+            #expect(
+                try await fixture.column("SELECT xmin || ' ' || failures FROM throttles") == before)
+            // A window that is over stops nobody.
+            try await fixture.sql("UPDATE throttles SET window_ends_at = now()")
+            #expect(try await fixture.store.countFailure([address, name]) == nil)
+            #expect(try await counts(fixture) == ["1", "1"])
+        }
+    }
+
+    /// Of many at once as many are borne as the limit says, and the others count nowhere.
+    @Test func theLimitAtOnce() async throws {
+        try await StoreFixture.with { fixture in
+            let name = Throttle.accountName(hash: [1])
+            let address = Throttle.loginAddress(network: "127.0.0.1")
+            try await fixture.withOtherStore { other in
+                let borne = try await withThrowingTaskGroup(of: Bool.self) { group in
+                    for index in 0..<60 {
+                        let store = index % 2 == 0 ? fixture.store : other
+                        group.addTask { try await store.countFailure([address, name]) == nil }
+                    }
+                    return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+                }
+                #expect(borne == Limits.passwordFailures)
+            }
+            let most = "\(Limits.passwordFailures)"
+            #expect(try await counts(fixture) == [most, most])
+            // All taken back at once, they leave nothing.
+            let both = Array(repeating: [name, address], count: Limits.passwordFailures)
+            try await fixture.store.takeBack(both.flatMap { $0 })
+            #expect(try await counts(fixture) == ["0", "0"])
+        }
+    }
+
     /// A window that is over owes nothing.
     @Test func aWindowThatIsOver() async throws {
         try await StoreFixture.with { fixture in
             let name = Throttle.accountName(hash: [1])
-            for _ in 0..<3 { _ = try await fixture.store.countFailure(name) }
+            for _ in 0..<3 { _ = try await fixture.store.countFailure([name]) }
             try await fixture.sql("UPDATE throttles SET window_ends_at = now() - interval '1 s'")
             try await fixture.store.takeBack([name])
             #expect(try await counts(fixture) == ["3"])
-            #expect(try await fixture.store.countFailure(name) == nil)
+            #expect(try await fixture.store.countFailure([name]) == nil)
             #expect(try await counts(fixture) == ["1"])
         }
     }
@@ -301,13 +347,13 @@ import Testing
             let device = Throttle.device(StoreFixture.identifier())
             let store = fixture.store
             for _ in 0..<40 {
-                #expect(try await store.countFailure(device) == nil)
+                #expect(try await store.countFailure([device]) == nil)
                 try await store.takeBack([device])
             }
             for _ in 0..<Limits.passwordFailures {
-                #expect(try await store.countFailure(device) == nil)
+                #expect(try await store.countFailure([device]) == nil)
             }
-            let refusal = try await store.countFailure(device)
+            let refusal = try await store.countFailure([device])
             #expect(refusal?.code == .tooManyRequests)
             #expect((890...900).contains(refusal?.retryAfterSeconds ?? 0))
         }

@@ -89,7 +89,7 @@ import Testing
         switch making {
         case .begin:
             let cookie = StoreFixture.cookie()
-            try await store.beginSession(
+            _ = try await store.beginSession(
                 cookie, of: household.user, from: StoreFixture.origin,
                 lasting: StoreFixture.lifetime)
             return { try await fixture.isAlive(cookie) }

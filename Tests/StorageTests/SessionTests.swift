@@ -40,7 +40,7 @@ import Testing
             let cookie = try await fixture.login()
             let other = StoreFixture.cookie(cookie.session)
             for (cookie, name) in [(cookie, "ada"), (other, "bob")] {
-                try await fixture.store.beginSession(
+                _ = try await fixture.store.beginSession(
                     cookie, of: fixture.verified(name), from: StoreFixture.origin,
                     lasting: StoreFixture.lifetime)
             }
@@ -98,7 +98,7 @@ import Testing
                 // The login read the hash before an end that the session was begun after.
                 try await fixture.end("ada")
                 try await fixture.unguarded("sessions", sql: "DELETE FROM sessions")
-                try await fixture.store.beginSession(
+                _ = try await fixture.store.beginSession(
                     old, of: fixture.verified(), from: StoreFixture.origin,
                     lasting: StoreFixture.lifetime)
             }

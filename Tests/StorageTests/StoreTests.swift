@@ -161,17 +161,17 @@ import Testing
         try await StoreFixture.with { fixture in
             let throttle = Throttle.clientSecret(clientID: "a", network: "127.0.0.1")
             for _ in 0..<Limits.clientSecretFailures {
-                #expect(try await fixture.store.countFailure(throttle) == nil)
+                #expect(try await fixture.store.countFailure([throttle]) == nil)
             }
             for _ in 0..<3 {
-                let refusal = try await fixture.store.countFailure(throttle)
+                let refusal = try await fixture.store.countFailure([throttle])
                 #expect(refusal?.code == .tooManyRequests)
                 #expect((1...300).contains(refusal?.retryAfterSeconds ?? 0))
             }
             let other = Throttle.clientSecret(clientID: "a", network: "127.0.0.2")
-            #expect(try await fixture.store.countFailure(other) == nil)
+            #expect(try await fixture.store.countFailure([other]) == nil)
             try await fixture.sql("UPDATE throttles SET window_ends_at = now() - interval '1 s'")
-            #expect(try await fixture.store.countFailure(throttle) == nil)
+            #expect(try await fixture.store.countFailure([throttle]) == nil)
         }
     }
 

@@ -163,7 +163,7 @@ import Testing
             case .restored: _ = try await store.endEverything(because: StoreFixture.cause)
             }
             let cookie = StoreFixture.cookie()
-            try await store.beginSession(
+            _ = try await store.beginSession(
                 cookie, of: user, from: StoreFixture.origin, lasting: StoreFixture.lifetime)
             #expect(try await fixture.verdict(on: cookie) == .ended)
             #expect(

@@ -49,8 +49,10 @@ extension StoreFixture {
         _ name: String = "ada", lasting lifetime: SessionLifetime = Self.lifetime
     ) async throws -> SessionCookie {
         let cookie = Self.cookie()
-        try await store.beginSession(
-            cookie, of: verified(name), from: Self.origin, lasting: lifetime)
+        guard
+            try await store.beginSession(
+                cookie, of: verified(name), from: Self.origin, lasting: lifetime) == .begun
+        else { throw Missing() }
         return cookie
     }
 

@@ -43,7 +43,7 @@ import Web
                 words, action: text, hidden: fields, username: text, name: text, notice: html,
                 alert: html, thisDevice: device(text, words),
                 deviceApps: [app(text, html, words)],
-                devices: [device(text, words), device(text, words)], moreDevices: 2,
+                devices: [device(text, words), device(text, words)], moreDevices: 2, mostDevices: 9,
                 apps: [app(text, html, words)], moreApps: 1, precisionSeconds: 120),
             LogoutPage(
                 words, action: text, hidden: fields, username: text, clientName: text,

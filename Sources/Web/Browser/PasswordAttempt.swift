@@ -13,7 +13,9 @@ struct PasswordAttempt: Sendable {
     /// The person whose password was right; nil where it was wrong.
     ///
     /// An attempt is counted before the password is examined, so that many at once do not slip
-    /// through, and taken back if it was right.
+    /// through, and taken back unless it was wrong. Before it is counted it has its place, so that
+    /// few are counted at a time. One whose process dies meanwhile stays counted until its window
+    /// ends.
     func verified(
         _ browser: Browser, _ context: DoornailContext, _ services: Services
     ) async throws -> VerifiedUser? {
@@ -23,42 +25,59 @@ struct PasswordAttempt: Sendable {
             (user, name) = try await services.store.user(known, by: context.deadline)
         }
         let device = try browser.device()
-        let isKnown = user != nil && device?.user == user?.id && device?.epoch == user?.epoch
-        let throttles = try throttles(for: name, isKnown ? device : nil, context, services)
-        for throttle in throttles {
-            if let refusal = try await services.store.countFailure(throttle, by: context.deadline) {
-                Self.count("throttled")
-                throw refusal
-            }
+        let network = context.clientAddress.throttleNetwork
+        let asker: PasswordQueue.Asker
+        let throttles: [Throttle]
+        if let device, let user, device.user == user.id, device.epoch == user.epoch {
+            // A counter of its own, and strangers fill the others in vain.
+            (asker, throttles) = (.known(device.id), [.device(device.id)])
+        } else {
+            asker = .stranger(network: network)
+            throttles = [
+                .loginAddress(network: network),
+                .accountName(hash: try services.node.keyedHash(name, for: .throttle)),
+            ]
+        }
+        let place: PasswordQueue.Place
+        do {
+            place = try services.passwords.enter(PasswordQueue.Claim(account: name, asker: asker))
+        } catch {
+            Self.count("crowded")
+            throw error
+        }
+        defer { services.passwords.leave(place) }
+        if let refusal = try await services.store.countFailure(throttles, by: context.deadline) {
+            Self.count("throttled")
+            throw refusal
         }
         let verified: VerifiedUser?
         do {
             verified = try await services.passwords.verify(
-                user, password: password, isKnown: isKnown, by: context.deadline)
+                user, password: password, at: place, by: context.deadline)
         } catch {
             // It was not examined, so it was not wrong.
-            try await services.store.takeBack(throttles, by: context.deadline)
+            await takeBack(throttles, context, services)
             throw error
         }
         if verified != nil {
-            try await services.store.takeBack(throttles, by: context.deadline)
+            await takeBack(throttles, context, services)
         } else {
             Self.count("refused")
         }
         return verified
     }
 
-    /// What an attempt counts against. A browser that the account knows has a counter of its own,
-    /// and strangers fill the others in vain.
-    private func throttles(
-        for name: String, _ known: Browser.Device?, _ context: DoornailContext,
-        _ services: Services
-    ) throws(StoreError) -> [Throttle] {
-        if let known { return [.device(known.id)] }
-        return [
-            .loginAddress(network: context.clientAddress.throttleNetwork),
-            .accountName(hash: try services.node.keyedHash(name, for: .throttle)),
-        ]
+    /// Takes back what was counted, with some time for it also where the request has none left.
+    /// Without a database it stays counted until its window ends, and changes no answer.
+    private func takeBack(
+        _ throttles: [Throttle], _ context: DoornailContext, _ services: Services
+    ) async {
+        do {
+            try await services.store.takeBack(
+                throttles, by: max(context.deadline, .now + Limits.takingBack))
+        } catch {
+            context.log.error = "an attempt stays counted: \(error)"
+        }
     }
 
     private static func count(_ outcome: String) {

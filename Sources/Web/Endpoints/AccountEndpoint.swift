@@ -56,9 +56,12 @@ struct AccountEndpoint: Sendable {
                         usedAt: device.session.lastSeenAt, at: now, words)
                 },
                 moreDevices: account.moreDevices,
+                mostDevices: alive.count + account.moreDevices >= Limits.sessionsPerUser / 2
+                    ? Limits.sessionsPerUser : nil,
                 apps: account.apps.map { Self.text(of: $0, at: now, words) },
                 moreApps: account.moreApps,
-                precisionSeconds: services.lifetimes.session.idleSeconds / 10))
+                precisionSeconds: SessionState.precisionSeconds(
+                    idleSeconds: services.lifetimes.session.idleSeconds)))
     }
 
     private static func text(
@@ -195,7 +198,9 @@ struct AccountEndpoint: Sendable {
             context.log.outcome = "wrong_password"
             return try answer(.failed(.wrongPassword), user, browser)
         }
-        let hash = try await services.passwords.hash(new, by: context.deadline)
+        let claim = PasswordQueue.Claim(
+            account: user.user.username, asker: .known(user.session.id))
+        let hash = try await services.passwords.hash(new, for: claim, by: context.deadline)
         let cookie = Self.newCookie(of: user)
         // The password that was right is the one that is replaced.
         guard verified.id == user.user.id, verified.epoch == user.session.userEpoch,

@@ -41,15 +41,19 @@ struct LoginEndpoint: Sendable {
                         switchAccountURL: browser.path(.login, [("prompt", "login")])))
             }
         }
+        let isFull = form["full"] != nil
         var hidden = [Field("form_token", try browser.formToken(for: .login))]
         hidden += Self.onward(form).map { Field($0.0, $0.1) }
+        if isFull { hidden.append(Field("oldest", "end")) }
         let words = browser.words
         return browser.page(
             LoginPage(
                 words, action: browser.path(.login), hidden: hidden,
                 username: flow?.request.loginHint ?? form["login_hint"] ?? "",
                 clientName: flow?.request.client.name,
-                alert: form["failed"] == nil ? nil : words.login.mismatch,
+                alert: isFull
+                    ? words.login.full(Limits.sessionsPerUser)
+                    : form["failed"].map { _ in words.login.mismatch },
                 formTargets: flow.map { [$0.request.address.redirectURI.text] } ?? []))
     }
 
@@ -71,7 +75,13 @@ struct LoginEndpoint: Sendable {
             context.log.outcome = "wrong_password"
             return browser.redirect(to: browser.path(.login, again + [("failed", "1")]))
         }
-        let cookies = try await begin(user, browser, context)
+        guard
+            let cookies = try await begin(
+                user, endingOldest: form["oldest"] == "end", browser, context)
+        else {
+            context.log.outcome = "too_many_logins"
+            return browser.redirect(to: browser.path(.login, again + [("full", "1")]))
+        }
         context.log.outcome = "logged_in"
         Counter(label: "doornail_logins_total", dimensions: [("outcome", "logged_in")]).increment()
         return browser.redirect(
@@ -92,10 +102,11 @@ struct LoginEndpoint: Sendable {
     }
 
     /// Begins the login: the same session with a new secret where this person was logged in here,
-    /// else a new session, once another person's has ended.
+    /// else a new session, once another person's has ended. Nil where the person has as many as may be.
+    /// - Parameter endingOldest: the person was told so, and ends the least recently used one instead.
     private func begin(
-        _ user: VerifiedUser, _ browser: Browser, _ context: DoornailContext
-    ) async throws -> [HTTPField] {
+        _ user: VerifiedUser, endingOldest: Bool, _ browser: Browser, _ context: DoornailContext
+    ) async throws -> [HTTPField]? {
         var random = SystemRandomNumberGenerator()
         let before = try await browser.login()
         var cookie: SessionCookie?
@@ -123,12 +134,24 @@ struct LoginEndpoint: Sendable {
                 session: Identifier(
                     milliseconds: UInt64(clamping: before.readAt.seconds) &* 1000, using: &random),
                 using: &random)
-            try await services.store.beginSession(
-                new, of: user, from: browser.origin, lasting: services.lifetimes.session,
-                by: context.deadline)
-            cookie = new
+            func tryToBegin() async throws(StoreError) -> SessionBeginning {
+                try await services.store.beginSession(
+                    new, of: user, from: browser.origin, lasting: services.lifetimes.session,
+                    by: context.deadline)
+            }
+            var beginning = try await tryToBegin()
+            if case .full(let oldest) = beginning, endingOldest {
+                _ = try await services.revoker.end(
+                    .session(oldest),
+                    because: Cause(
+                        reason: "logged out by the person, to log in elsewhere",
+                        actor: "user:\(user.id)"),
+                    by: context.deadline)
+                beginning = try await tryToBegin()
+            }
+            if case .begun = beginning { cookie = new }
         }
-        guard let cookie else { return [] }
+        guard let cookie else { return nil }
         context.log.sid = cookie.session.description
         return [
             BrowserCookie.session.set(

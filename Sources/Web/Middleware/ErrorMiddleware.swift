@@ -16,6 +16,8 @@ struct ErrorMiddleware: RouterMiddleware {
         var headers: HTTPFields = [:]
         var reason: OAuthError.Reason?
         var retrySeconds: Int?
+        /// More passwords came at once than are examined.
+        var isCrowded = false
     }
 
     private let services: Services
@@ -53,7 +55,8 @@ struct ErrorMiddleware: RouterMiddleware {
         }
         return ErrorPages(services.pages).answer(
             failure.status, code: failure.code, reason: failure.reason,
-            retrySeconds: failure.retrySeconds, headers: failure.headers, to: request, context)
+            retrySeconds: failure.retrySeconds, isCrowded: failure.isCrowded,
+            headers: failure.headers, to: request, context)
     }
 
     private static func failure(_ error: any Error, _ context: DoornailContext) -> Failure {
@@ -74,6 +77,14 @@ struct ErrorMiddleware: RouterMiddleware {
                 description:
                     "the database cannot answer for certain; ask again",
                 headers: [.retryAfter: "1"], retrySeconds: 1)
+        case let refusal as PasswordQueue.Refusal:
+            context.log.outcome = "crowded"
+            context.log.error = "too many passwords wait: \(refusal)"
+            return Failure(
+                status: refusal == .full ? .serviceUnavailable : .tooManyRequests,
+                code: refusal == .full ? "temporarily_unavailable" : "too_many_requests",
+                description: "too many passwords wait to be examined; ask again",
+                headers: [.retryAfter: "1"], retrySeconds: 1, isCrowded: true)
         case let refusal as HTTPRefusal:
             context.log.outcome = "refused"
             return Failure(

@@ -12,16 +12,17 @@ struct ErrorPages: Sendable {
 
     /// - Parameters:
     ///   - reason: what is known to be wrong with the request
+    ///   - isCrowded: more passwords came at once than are examined
     func answer(
         _ status: HTTPResponse.Status, code: String, reason: OAuthError.Reason? = nil,
-        retrySeconds: Int? = nil, headers: HTTPFields = [:], to request: Request,
-        _ context: DoornailContext
+        retrySeconds: Int? = nil, isCrowded: Bool = false, headers: HTTPFields = [:],
+        to request: Request, _ context: DoornailContext
     ) -> Response {
         let words = context.language.words(for: request)
         let page = ErrorPage(
             words, status: Int(status.code), heading: Self.heading(status, words.failure),
             explanation: reason.map(words.failure.reason)
-                ?? Self.explanation(status, words.failure),
+                ?? (isCrowded ? words.failure.crowded : Self.explanation(status, words.failure)),
             code: code, requestID: context.requestID, retrySeconds: retrySeconds)
         var response = Answer.page(renderer.render(page), status: status)
         for field in headers where field.name != .wwwAuthenticate {

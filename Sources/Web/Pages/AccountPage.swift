@@ -21,6 +21,8 @@ package struct AccountPage: Page {
     let hasDevices: Bool
     /// That there are more devices than are shown.
     let more: HTML?
+    /// How many there may be, where there are many.
+    let mostDevices: HTML?
     let apps: [AppText]
     let hasApps: Bool
     /// That there are more of these apps than are shown.
@@ -35,14 +37,15 @@ package struct AccountPage: Page {
     ///   - alert: what was not done, and why
     ///   - deviceApps: those that have access through this device's login
     ///   - moreDevices: how many devices there are beyond those shown
+    ///   - mostDevices: how many there may be, where there are many
     ///   - apps: those that keep their access after a logout
     ///   - moreApps: how many of these there are beyond those shown
     ///   - precisionSeconds: within which time uses are not told apart
     package init(
         _ words: Words, action: String, hidden: [Field], username: String, name: String?,
         notice: HTML? = nil, alert: HTML? = nil, thisDevice: DeviceText,
-        deviceApps: [AppText] = [], devices: [DeviceText], moreDevices: Int = 0, apps: [AppText],
-        moreApps: Int = 0, precisionSeconds: Int64
+        deviceApps: [AppText] = [], devices: [DeviceText], moreDevices: Int = 0,
+        mostDevices: Int? = nil, apps: [AppText], moreApps: Int = 0, precisionSeconds: Int64
     ) {
         language = words.language
         self.words = words.account
@@ -58,6 +61,7 @@ package struct AccountPage: Page {
         self.devices = devices
         hasDevices = !devices.isEmpty
         more = moreDevices > 0 ? words.account.more(moreDevices) : nil
+        self.mostDevices = mostDevices.map(words.account.mostDevices)
         self.apps = apps
         hasApps = !apps.isEmpty
         restOfApps = moreApps > 0 ? words.account.more(moreApps) : nil

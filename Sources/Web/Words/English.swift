@@ -9,7 +9,14 @@ extension Words {
             password: "Password",
             submit: "Sign in",
             mismatch: "That user name and that password do not belong together. Try again.",
-            toContinue: { app in "to continue to \(app)" }),
+            toContinue: { app in "to continue to \(app)" },
+            full: { devices in
+                """
+                You are logged in on \(devices) devices, as many as there may be, and all of them were \
+                used lately. If you sign in here, the one that was not used for the longest is logged out. \
+                To choose another one, open your account page on a device where you are logged in.
+                """
+            }),
         signedIn: SignedIn(
             title: "Signed in",
             heading: "You are signed in",
@@ -132,6 +139,12 @@ extension Words {
             \(number == 1 ? "it" : "them"), too.
             """
         },
+        mostDevices: { number in
+            """
+            You can be logged in on \(number) devices. One more logs out the one that was not used for \
+            the longest, unless that was used within the last day.
+            """
+        },
         precision: { span in
             "Uses are noted at most once in \(span), so a device may have been used since."
         },
@@ -184,6 +197,10 @@ extension Words {
         notFound: "There is no such page",
         unanswerable: "Something about it is not as it should be. Start again at the app.",
         tooManyLogins: "Too many failed logins. Try again later.",
+        crowded: """
+            More passwords wait to be checked than can be at once. Yours was not checked, and does not \
+            count as a failed login.
+            """,
         unavailable: "The database cannot answer for certain. Ask again.",
         serverError: "Something went wrong; the log has it by the number of the request.",
         nothingHere: "There is nothing at this address.",

@@ -11,7 +11,15 @@ extension Words {
             mismatch: """
                 Benutzername und Passwort passen nicht zusammen. Bitte versuchen Sie es noch einmal.
                 """,
-            toContinue: { app in "weiter zu \(app)" }),
+            toContinue: { app in "weiter zu \(app)" },
+            full: { devices in
+                """
+                Sie sind auf \(devices) Geräten angemeldet. Mehr sind nicht möglich, und alle wurden in \
+                letzter Zeit benutzt. Wenn Sie sich hier anmelden, wird das Gerät abgemeldet, das am \
+                längsten nicht benutzt wurde. Ein anderes wählen Sie auf der Seite Ihres Kontos, auf einem \
+                Gerät, auf dem Sie angemeldet sind.
+                """
+            }),
         signedIn: SignedIn(
             title: "Angemeldet",
             heading: "Sie sind angemeldet",
@@ -141,6 +149,12 @@ extension Words {
             Nicht gezeigt: \(number). Auch das beendet „Alle anderen Geräte abmelden“.
             """
         },
+        mostDevices: { number in
+            """
+            Sie können auf \(number) Geräten angemeldet sein. Ein weiteres meldet das Gerät ab, das am \
+            längsten nicht benutzt wurde, es sei denn, es wurde am letzten Tag noch benutzt.
+            """
+        },
         precision: { span in
             """
             Eine Nutzung wird höchstens einmal in \(span) festgehalten; ein Gerät kann also seitdem \
@@ -199,6 +213,10 @@ extension Words {
         unanswerable: "Etwas an ihr stimmt nicht. Beginnen Sie bitte noch einmal in der App.",
         tooManyLogins: """
             Zu viele Anmeldungen sind fehlgeschlagen. Bitte versuchen Sie es später noch einmal.
+            """,
+        crowded: """
+            Es warten mehr Passwörter auf ihre Prüfung, als auf einmal geprüft werden können. Ihres \
+            wurde nicht geprüft und zählt nicht als fehlgeschlagene Anmeldung.
             """,
         unavailable: """
             Die Datenbank kann keine sichere Antwort geben. Bitte versuchen Sie es noch einmal.

@@ -27,6 +27,8 @@ package struct Words: Sendable {
         package let submit: HTML
         package let mismatch: HTML
         package let toContinue: @Sendable (_ app: HTML) -> HTML
+        /// The person is logged in on as many devices as may be.
+        package let full: @Sendable (_ devices: Int) -> HTML
     }
 
     package struct SignedIn: Sendable {
@@ -88,6 +90,7 @@ package struct Words: Sendable {
         package let appUse: @Sendable (_ used: HTML, _ allowed: HTML) -> HTML
         /// Of devices, or of apps.
         package let more: @Sendable (_ number: Int) -> HTML
+        package let mostDevices: @Sendable (_ number: Int) -> HTML
         /// - Parameter span: as ``TimeUnits`` says it
         package let precision: @Sendable (_ span: HTML) -> HTML
         package let passwordLength: @Sendable (_ minimum: Int) -> HTML
@@ -143,6 +146,7 @@ package struct Words: Sendable {
         package let notFound: HTML
         package let unanswerable: HTML
         package let tooManyLogins: HTML
+        package let crowded: HTML
         package let unavailable: HTML
         package let serverError: HTML
         package let nothingHere: HTML

@@ -1,0 +1,49 @@
+-- How many logins a person has at once.
+
+-- By it the logins of a person that may be alive are found among those that were. (A smaller one of those
+-- alone, with WHERE, would be read as a whole by statements that were planned while it was small.)
+CREATE INDEX sessions_user ON sessions (user_id, user_epoch, revoked_at);
+DROP INDEX sessions_user_id;
+
+-- Makes room for a login of a person among those that are alive, where it is one too many: the least
+-- recently used go, but none that was used within a time of rest. Null where there is room now; else the
+-- least recently used, which stays.
+--
+-- Whoever begins a login holds the person's row until the commit, and each statement here sees what was
+-- committed before it began. So of many at once each counts those before it, which one statement, with the
+-- one snapshot that it has, could not.
+CREATE FUNCTION make_room_for_session(
+    beginning uuid, person uuid, person_epoch bigint, most bigint, rest_seconds bigint) RETURNS uuid
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    oldest uuid;
+BEGIN
+    PERFORM FROM users WHERE id = person FOR NO KEY UPDATE;
+    -- A hundred at a time: there may be many from before there was a bound.
+    UPDATE sessions SET
+        revoked_at = clock_timestamp(), revoked_reason = 'too many logins of one person',
+        revoked_by = 'doornail', revocations = revocations + 1
+    WHERE id = ANY (ARRAY(
+            SELECT id FROM (
+                SELECT s.id, s.last_seen_at,
+                       row_number() OVER (ORDER BY s.last_seen_at DESC, s.id DESC) AS place
+                FROM sessions AS s
+                WHERE s.user_id = person AND s.user_epoch = person_epoch AND s.revoked_at IS NULL
+                  AND s.id <> beginning AND s.idle_expires_at > clock_timestamp()
+                  AND s.expires_at > clock_timestamp()) AS alive
+            WHERE place >= most ORDER BY last_seen_at, id LIMIT 100))
+      AND revoked_at IS NULL
+      AND last_seen_at <= clock_timestamp() - make_interval(secs => rest_seconds);
+    -- One that ended another is none too many.
+    IF FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT (array_agg(s.id ORDER BY s.last_seen_at, s.id))[1] INTO oldest
+    FROM sessions AS s
+    WHERE s.user_id = person AND s.user_epoch = person_epoch AND s.revoked_at IS NULL
+      AND s.id <> beginning AND s.idle_expires_at > clock_timestamp()
+      AND s.expires_at > clock_timestamp()
+    HAVING count(*) >= most;
+    RETURN oldest;
+END
+$$;
