@@ -262,6 +262,29 @@ def test_kill_9_of_the_watchdog_too(sandbox, group):
     eventually(lambda: not socket.exists(), "the old socket is gone")
 
 
+def test_a_postgres_that_takes_its_time_to_end(sandbox):
+    """Its file goes before it does; the next start waits for it, and says so."""
+    first = sandbox.dev()
+    first.remember("first")
+    watchdog, postgres, file = first.watchdog, first.postgres, first.home / "postgres/postmaster.pid"
+    os.kill(postgres, signal.SIGSTOP)
+    try:
+        first.process.kill()
+        os.kill(watchdog, signal.SIGKILL)
+        first.process.wait()
+        second = sandbox.dev(ready=False)
+        eventually(
+            lambda: "waiting for the PostgreSQL of an earlier run" in second.text, "it says so")
+        file.unlink()
+        time.sleep(6)
+        assert second.process.poll() is None, second.text
+        assert not second.is_ready
+    finally:
+        os.kill(postgres, signal.SIGCONT)
+    second.wait_until_ready()
+    assert second.remembers("first")
+
+
 def test_the_watchdog_alone_is_killed(sandbox):
     dev = sandbox.dev()
     os.kill(dev.watchdog, signal.SIGKILL)
@@ -372,7 +395,7 @@ def test_a_user_who_is_not_root(sandbox, somebody, public_folder):
     again.end()
     # As root, the same folder is not silently begun anew.
     code, text = sandbox.dev(data, ready=False).ends_by_itself()
-    assert code == 1 and "user other than root" in text
+    assert code == 1 and "belongs to another user" in text
 
 
 def test_a_folder_of_somebody_elses(sandbox, somebody, public_folder):
@@ -381,6 +404,114 @@ def test_a_folder_of_somebody_elses(sandbox, somebody, public_folder):
     code, text = sandbox.dev(data, user=somebody, ready=False).ends_by_itself()
     assert code == 1
     assert "belongs to another user" in text and "--data" in text
+
+
+KEPT = ["secret", "demo-user.password", "demo-app.secret", "demo-mail.secret", "demo-api.secret"]
+WRITTEN = ["lock", "cluster", "env", *KEPT]
+DRAFTS = [f"{name}.new" for name in WRITTEN]
+
+
+class Bait:
+    """A file and a folder of root's, which links lead to."""
+
+    def __init__(self, folder):
+        self.folder = folder / "bait"
+        self.folder.mkdir(mode=0o700)
+        self.file = self.folder / "file"
+        self.file.write_text("a text of root's own, which is longer than thirty-two bytes\n")
+        self.before = self.state()
+
+    def state(self):
+        return [
+            (path.name, path.stat().st_uid, path.stat().st_mode, path.stat().st_mtime_ns)
+            for path in (self.folder, *sorted(self.folder.iterdir()))
+        ]
+
+    def plant(self, folder, names, is_there=True):
+        """Puts links in a folder: to the file, or to where a file could be made."""
+        for name in names:
+            (folder / name).symlink_to(self.file if is_there else self.folder / name)
+
+    def assert_untouched(self):
+        assert self.state() == self.before
+        assert self.file.read_text().startswith("a text of root's own")
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["to a file", "to nothing"])
+def test_root_in_the_folder_of_somebody_who_planted_links(
+    sandbox, somebody, public_folder, is_there
+):
+    data, bait = public_folder / "data", Bait(sandbox.folder)
+    data.mkdir()
+    names = [*WRITTEN, *DRAFTS, "postgres", "postgres.log", "postgres.log.1"]
+    bait.plant(data, names, is_there)
+    shutil.chown(data, somebody, somebody)
+    code, text = sandbox.dev(data, ready=False).ends_by_itself()
+    assert code == 1
+    assert "belongs to another user" in text and "--data" in text
+    bait.assert_untouched()
+
+
+def test_root_where_others_could_change_the_way(sandbox, somebody, public_folder):
+    """A folder that anybody may write to, or a link that another user has made."""
+    bait = Bait(sandbox.folder)
+    shared = sandbox.folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    link = public_folder / "data"
+    link.symlink_to(bait.folder)
+    user = pwd.getpwnam(somebody)
+    os.chown(link, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    for data, part in ((shared / "data", shared), (link, link), (link / "data", link)):
+        code, text = sandbox.dev(data, ready=False).ends_by_itself()
+        assert code == 1
+        assert f"Others could change where {part} leads" in text and "--data" in text
+    # Where each may remove their own files alone it is the folder itself that counts.
+    shared.chmod(0o1777)
+    code, text = sandbox.dev(shared, ready=False).ends_by_itself()
+    assert code == 1 and "others may write to it" in text
+    assert not list(shared.iterdir())
+    bait.assert_untouched()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+@pytest.mark.parametrize("name", ["lock", "cluster", "secret", "demo-user.password"])
+def test_links_in_the_data_folder_are_not_followed(sandbox, name):
+    bait = Bait(sandbox.folder)
+    data = sandbox.folder / "data"
+    data.mkdir(mode=0o700)
+    bait.plant(data, [name])
+    code, text = sandbox.dev(data, ready=False).ends_by_itself()
+    assert code == 1
+    assert f"{data}/{name}" in text and "remove" in text
+    bait.assert_untouched()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_links_in_the_place_of_what_is_written_are_replaced(sandbox):
+    bait = Bait(sandbox.folder)
+    data = sandbox.folder / "data"
+    data.mkdir(mode=0o700)
+    bait.plant(data, [*DRAFTS, "env"])
+    dev = sandbox.dev(data)
+    assert not (data / "env").is_symlink() and "DOORNAIL_ISSUER" in (data / "env").read_text()
+    dev.end()
+    bait.assert_untouched()
+
+
+def test_a_postmaster_pid_that_names_another_folder(sandbox):
+    """PostgreSQL's user may write there what they want; nothing of anybody else's is removed."""
+    first = sandbox.dev()
+    stale, lines = first.home / "postgres/postmaster.pid", first.postmaster
+    first.end()
+    bait = Bait(sandbox.folder)
+    with tempfile.TemporaryDirectory(prefix="dn-", dir="/tmp") as way:
+        lines[4] = f"{way}/../..{bait.folder}"
+        stale.write_text("\n".join(["2", *lines[1:]]) + "\n")
+        shutil.chown(stale, (first.home / "postgres").owner())
+        stale.chmod(0o600)
+        assert sandbox.dev().sql("SELECT 1") == [(1,)]
+    bait.assert_untouched()
 
 
 def test_a_folder_that_cannot_be_made(sandbox, somebody):

@@ -6,34 +6,34 @@ struct DemoFiles: Sendable {
     /// The demo user's name.
     static let user = "ada"
 
-    let folder: String
+    private let files: Folder
     let secretFile: String
     let userPassword: Redacted<String>
     let appSecret: Redacted<String>
     let mailSecret: Redacted<String>
     let apiSecret: Redacted<String>
 
-    init(folder: String) throws {
-        self.folder = folder
+    init(_ files: Folder) throws {
+        self.files = files
         var random = SystemRandomNumberGenerator()
-        secretFile = folder + "/secret"
-        _ = try Self.kept(secretFile) { ServerSecret.random(using: &random) }
+        secretFile = files.path + "/secret"
+        _ = try Self.kept("secret", in: files) { ServerSecret.random(using: &random) }
         userPassword = Redacted(
             try Self.kept(
-                folder + "/demo-user.password", atLeast: Limits.passwordBytes.lowerBound
+                "demo-user.password", in: files, atLeast: Limits.passwordBytes.lowerBound
             ) {
                 Self.password(using: &random)
             })
         appSecret = Redacted(
-            try Self.kept(folder + "/demo-app.secret") {
+            try Self.kept("demo-app.secret", in: files) {
                 ClientSecret.random(using: &random).value
             })
         mailSecret = Redacted(
-            try Self.kept(folder + "/demo-mail.secret") {
+            try Self.kept("demo-mail.secret", in: files) {
                 ClientSecret.random(using: &random).value
             })
         apiSecret = Redacted(
-            try Self.kept(folder + "/demo-api.secret") {
+            try Self.kept("demo-api.secret", in: files) {
                 ClientSecret.random(using: &random).value
             })
     }
@@ -50,22 +50,23 @@ struct DemoFiles: Sendable {
         return groups.joined(separator: "-")
     }
 
-    static func environmentFile(in folder: String) -> String { folder + "/env" }
+    private static let environment = "env"
+
+    static func environmentFile(in folder: String) -> String { "\(folder)/\(environment)" }
 
     /// What a shell needs to work with the running server, to be sourced.
     func writeEnvironment(databaseURL: String, issuer: String) throws {
         let lines = [
             ("DATABASE_URL", databaseURL),
             ("DOORNAIL_ISSUER", issuer),
-            ("DOORNAIL_SECRET_FILE", URL(filePath: secretFile).path),
+            ("DOORNAIL_SECRET_FILE", secretFile),
             ("DEMO_USER", Self.user),
             ("DEMO_PASSWORD", userPassword.value),
             ("DEMO_APP_SECRET", appSecret.value),
             ("DEMO_MAIL_SECRET", mailSecret.value),
             ("DEMO_API_SECRET", apiSecret.value),
         ].map { "export \($0)=\(Self.quoted($1))" }
-        let path = Self.environmentFile(in: folder)
-        try Self.write(lines.joined(separator: "\n") + "\n", to: path)
+        try Self.write(lines.joined(separator: "\n") + "\n", as: Self.environment, in: files)
     }
 
     /// A text as one word of a POSIX shell.
@@ -84,39 +85,25 @@ struct DemoFiles: Sendable {
 
     /// The text that a file keeps, made at the first start.
     private static func kept(
-        _ path: String, atLeast bytes: Int = 32, make: () -> String
+        _ name: String, in files: Folder, atLeast bytes: Int = 32, make: () -> String
     ) throws -> String {
-        if !FileManager.default.fileExists(atPath: path) {
-            try write(make() + "\n", to: path)
+        if !files.has(name) { try write(make() + "\n", as: name, in: files) }
+        guard let text = files.text(of: name) else {
+            throw CommandFailure("\(files.path)/\(name) cannot be read, or is a link: remove it")
         }
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-                .trimmingCharacters(in: .whitespacesAndNewlines)
-        } catch {
+        let kept = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard kept.utf8.count >= bytes else {
             throw CommandFailure(
-                "\(path) cannot be read: \((error as NSError).localizedDescription)")
+                "\(files.path)/\(name) is damaged; delete it, and a new one is made")
         }
-        guard text.utf8.count >= bytes else {
-            throw CommandFailure("\(path) is damaged; delete it, and a new one is made")
-        }
-        return text
+        return kept
     }
 
-    /// Writes a file whole or not at all, for its owner alone.
-    private static func write(_ text: String, to path: String) throws {
-        let temporary = path + ".new"
-        let mask = umask(0o077)
-        defer { umask(mask) }
+    private static func write(_ text: String, as name: String, in files: Folder) throws {
         do {
-            try Data(text.utf8).write(to: URL(filePath: temporary))
+            try files.save(text, as: name)
         } catch {
-            throw CommandFailure(
-                "\(path) cannot be written: \((error as NSError).localizedDescription)")
-        }
-        guard unsafe rename(temporary, path) == 0 else {
-            throw CommandFailure(
-                "\(path) cannot be written: \(unsafe String(cString: strerror(errno)))")
+            throw CommandFailure(error.description)
         }
     }
 }

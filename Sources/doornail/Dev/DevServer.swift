@@ -43,7 +43,7 @@ struct DevServer {
         on cluster: PrivateCluster, address: ListenAddress, admin: ListenAddress,
         _ bootLogger: Logger
     ) async throws {
-        let demo = try DemoFiles(folder: data)
+        let demo = try DemoFiles(cluster.files)
         let issuer = flags[.issuer] ?? environment[Setting.issuer.rawValue] ?? address.url
         var all = flags
         all[.databaseURL] = cluster.url

@@ -18,7 +18,7 @@ struct Account: Sendable, Equatable {
 /// The few system calls on files that Foundation does not have or does not explain.
 enum Files {
     /// What the system says about its last refusal ("No space left on device").
-    private static var refusal: String { unsafe String(cString: strerror(errno)) }
+    static var refusal: String { unsafe String(cString: strerror(errno)) }
 
     /// Makes a folder, and the ones above it, for its owner alone; an existing one stays as it is.
     static func makeFolder(_ path: String, mode: mode_t = 0o700) throws(DevError) {
@@ -41,10 +41,15 @@ enum Files {
         let made = unsafe mkdtemp(&name) != nil
         guard made else { throw DevError("No folder \(prefix)... can be made: \(refusal).") }
         let path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        if let owner, unsafe chown(path, owner.user, owner.group) != 0 {
-            let refusal = refusal
+        guard let owner else { return path }
+        do throws(DevError) {
+            // Not by its name, which may lead elsewhere by now.
+            let folder = try Folder(path)
+            defer { folder.release() }
+            try folder.give(to: owner)
+        } catch {
             _ = unsafe rmdir(path)
-            throw DevError("\(path) cannot be given to another user: \(refusal).")
+            throw error
         }
         return path
     }
@@ -65,19 +70,10 @@ enum Files {
     /// Whether there is anything of that name.
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-    /// The user who owns a file or folder.
-    static func owner(of path: String) -> uid_t? {
-        attributes(of: path)[.ownerAccountID].flatMap { $0 as? NSNumber }?.uint32Value
-    }
-
     /// The size of a file in bytes; 0 where there is none.
     static func size(of path: String) -> Int {
-        attributes(of: path)[.size].flatMap { $0 as? NSNumber }?.intValue ?? 0
-    }
-
-    /// What the system knows of a file; nothing where there is none.
-    private static func attributes(of path: String) -> [FileAttributeKey: Any] {
-        (try? FileManager.default.attributesOfItem(atPath: path)) ?? [:]
+        var status = stat()
+        return unsafe lstat(path, &status) == 0 ? Int(status.st_size) : 0
     }
 
     /// Gives a finished file or folder its name, all at once.
@@ -87,30 +83,151 @@ enum Files {
         }
     }
 
-    /// Writes a small file, readable by its owner alone, so that it is there whole or not at all.
-    static func save(
-        _ text: String, to path: String, owner: Account? = nil
-    ) throws(DevError) {
-        let draft = path + ".new"
-        let file = unsafe open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw DevError("\(path) cannot be written: \(refusal).") }
-        var isWritten = put(text, file) && fsync(file) == 0
-        if let owner { isWritten = fchown(file, owner.user, owner.group) == 0 && isWritten }
-        let refusal = refusal
-        close(file)
-        guard isWritten else { throw DevError("\(path) cannot be written: \(refusal).") }
-        try move(draft, to: path)
+    /// The text of a small file; `nil` if it cannot be read, or is a link.
+    static func text(of path: String) -> String? {
+        text(of: unsafe open(path, reading))
     }
 
-    /// The text of a small file; `nil` if it cannot be read.
-    static func text(of path: String) -> String? {
-        FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+    /// How a file is opened to be read: no link is followed, and a pipe that nobody writes to is not
+    /// waited for.
+    fileprivate static let reading = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+
+    /// The text of an open file, which is closed; `nil` without one.
+    fileprivate static func text(of file: CInt) -> String? {
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var text: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe read(file, &part, part.count)
+            guard count > 0 else { break }
+            text += part[..<count]
+        }
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The text of a file from a place on, at most its last 64 KiB.
     static func text(of path: String, from start: Int) -> String {
-        guard let all = FileManager.default.contents(atPath: path) else { return "" }
-        return String(decoding: all.dropFirst(start).suffix(65_536), as: UTF8.self)
+        String(decoding: (text(of: path) ?? "").utf8.dropFirst(start).suffix(65_536), as: UTF8.self)
+    }
+
+    /// Gives a lock back before the process ends.
+    static func unlock(_ descriptor: CInt) {
+        close(descriptor)
+    }
+
+    /// The part of a path by which others could lead root elsewhere: a link of another user's, or a
+    /// folder in which anybody may put one thing in another's place; `nil` where there is none.
+    static func weakPart(of path: String) -> String? {
+        var left = path.split(separator: "/")
+        if !path.hasPrefix("/") {
+            left = FileManager.default.currentDirectoryPath.split(separator: "/") + left
+        }
+        var reached = ""
+        var links = 0
+        while !left.isEmpty {
+            let name = left.removeFirst()
+            if name == "." { continue }
+            if name == ".." {
+                reached = String(reached[..<(reached.lastIndex(of: "/") ?? reached.startIndex)])
+                continue
+            }
+            let next = "\(reached)/\(name)"
+            var status = stat()
+            // What is not there yet is made by us, in what was looked at.
+            guard unsafe lstat(next, &status) == 0 else { return nil }
+            if status.st_mode & S_IFMT == S_IFLNK {
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: next)
+                links += 1
+                guard status.st_uid == 0, links <= 40, let target else { return next }
+                if target.hasPrefix("/") { reached = "" }
+                left = target.split(separator: "/") + left
+                continue
+            }
+            let isSticky = status.st_mode & 0o1000 != 0
+            if status.st_mode & 0o002 != 0, !isSticky { return next }
+            reached = next
+        }
+        return nil
+    }
+}
+
+/// An open folder. What is done in it is done there, wherever its name leads by then; and no link in
+/// it is followed, so that nobody makes root write elsewhere.
+struct Folder: Sendable {
+    let path: String
+    private let descriptor: CInt
+
+    /// Opens a folder, and not what a link of that name leads to.
+    /// - Parameter path: what the folder is called from then on.
+    init(_ name: String, path: String? = nil) throws(DevError) {
+        let file = unsafe open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else {
+            throw DevError(
+                "\(name) cannot be entered, or is a link and no folder: \(Files.refusal).")
+        }
+        self.path = path ?? name
+        descriptor = file
+    }
+
+    /// Closes it, where it is not kept to the end of the process.
+    func release() {
+        close(descriptor)
+    }
+
+    /// Whether it belongs to a user, and, where that is root, nobody else may write to it.
+    func isKept(by account: Account) -> Bool {
+        var status = stat()
+        guard unsafe fstat(descriptor, &status) == 0, status.st_uid == account.user else {
+            return false
+        }
+        let isShared =
+            status.st_mode & 0o002 != 0 || status.st_mode & 0o020 != 0 && status.st_gid != 0
+        return account.user != 0 || !isShared
+    }
+
+    /// Gives the folder to another user.
+    func give(to owner: Account) throws(DevError) {
+        guard fchown(descriptor, owner.user, owner.group) == 0 else {
+            throw DevError("\(path) cannot be given to another user: \(Files.refusal).")
+        }
+    }
+
+    /// Whether there is anything of that name.
+    func has(_ name: String) -> Bool {
+        var status = stat()
+        return unsafe fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+    }
+
+    /// The text of a small file; `nil` if it cannot be read, or is a link.
+    func text(of name: String) -> String? {
+        Files.text(of: unsafe openat(descriptor, name, Files.reading))
+    }
+
+    /// Removes a file, if it is there.
+    func remove(_ name: String) {
+        _ = unsafe unlinkat(descriptor, name, 0)
+    }
+
+    /// Writes a small file, readable by its owner alone, so that it is there whole or not at all.
+    func save(_ text: String, as name: String, owner: Account? = nil) throws(DevError) {
+        let draft = name + ".new"
+        // What a run left behind that was cut short; or what somebody planted.
+        remove(draft)
+        let file = unsafe openat(
+            descriptor, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw cannotWrite(name) }
+        var isWritten = Self.put(text, file) && fsync(file) == 0
+        if let owner { isWritten = fchown(file, owner.user, owner.group) == 0 && isWritten }
+        let error = errno
+        close(file)
+        guard isWritten else {
+            errno = error
+            throw cannotWrite(name)
+        }
+        guard unsafe renameat(descriptor, draft, descriptor, name) == 0 else {
+            throw cannotWrite(name)
+        }
     }
 
     /// The process that was asked to hold a lock, or the descriptor of the lock that now is ours.
@@ -120,30 +237,41 @@ enum Files {
     }
 
     /// Takes a lock that the kernel gives back when this process ends, however it ends.
-    static func lock(_ path: String) throws(DevError) -> Lock {
-        let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw DevError("\(path) cannot be written: \(refusal).") }
+    func lock(_ name: String) throws(DevError) -> Lock {
+        let file = unsafe openat(
+            descriptor, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw cannotWrite(name) }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             let reason = errno
-            let refusal = refusal
+            let refusal = Files.refusal
             close(file)
             guard reason == EWOULDBLOCK else {
-                throw DevError("\(path) cannot be locked: \(refusal).")
+                throw DevError("\(path)/\(name) cannot be locked: \(refusal).")
             }
-            let holder = text(of: path) ?? ""
+            let holder = text(of: name) ?? ""
             return .busy(holder: String(holder.prefix { $0.isASCII && $0.isNumber }))
         }
-        guard ftruncate(file, 0) == 0, put("\(getpid())\n", file) else {
-            let refusal = refusal
+        var status = stat()
+        // A file with another name besides is somebody else's.
+        guard unsafe fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+            status.st_nlink == 1
+        else {
             close(file)
-            throw DevError("\(path) cannot be written: \(refusal).")
+            throw DevError("\(path)/\(name) is no file of this command's: remove it.")
+        }
+        guard ftruncate(file, 0) == 0, Self.put("\(getpid())\n", file) else {
+            let error = cannotWrite(name)
+            close(file)
+            throw error
         }
         return .held(descriptor: file)
     }
 
-    /// Gives a lock back before the process ends.
-    static func unlock(_ descriptor: CInt) {
-        close(descriptor)
+    /// Why a file could not be written, by the system's last refusal.
+    private func cannotWrite(_ name: String) -> DevError {
+        errno == ELOOP
+            ? DevError("\(path)/\(name) is a link, which leads elsewhere: remove it.")
+            : DevError("\(path)/\(name) cannot be written: \(Files.refusal).")
     }
 
     private static func put(_ text: String, _ file: CInt) -> Bool {

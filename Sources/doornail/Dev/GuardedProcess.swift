@@ -11,7 +11,7 @@ import Synchronization
 final class GuardedProcess: Sendable {
     /// What to run, and as whom.
     struct Launch: Sendable {
-        /// The program, by its full path, and its arguments.
+        /// The program, by its path or, of the system's own, by its name, and its arguments.
         var command: [String]
         /// The user to become; `nil` stays who we are.
         var account: Account?

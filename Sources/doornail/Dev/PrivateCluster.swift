@@ -21,6 +21,8 @@ struct PrivateCluster: Sendable {
     let dataPath: String
     /// What PostgreSQL has to say.
     let logPath: String
+    /// The data folder, which has the demo's files too.
+    var files: Folder { folder.files }
     private let folder: DataFolder
     private let server: GuardedProcess
 
@@ -60,12 +62,15 @@ struct PrivateCluster: Sendable {
         }
         // An initdb that a killed first start left behind needs a moment to end; what it still
         // holds after that goes at the next start.
-        for _ in 0..<40 where !removeDrafts(folder) { try await pause(.milliseconds(25)) }
-        rotateLog(folder.log)
-        for _ in 0..<20 {
-            if let cluster = try await launch(folder, programs, logger) { return cluster }
-            try await pause(.milliseconds(250))
+        for _ in 0..<40 {
+            if await removeDrafts(folder) { break }
+            try await pause(.milliseconds(25))
         }
+        rotateLog(folder.log)
+        let cluster = try await patiently(logger) { () async throws(DevError) in
+            try await launch(folder, programs, logger)
+        }
+        if let cluster { return cluster }
         throw DevError(
             "Processes of an earlier PostgreSQL still use \(folder.cluster): end them, then start "
                 + "again.")
@@ -156,22 +161,49 @@ struct PrivateCluster: Sendable {
         if old.isRunning(in: folder.cluster) {
             logger.notice(
                 "stopping the PostgreSQL of an earlier run", metadata: ["pid": "\(old.pid)"])
-            let outcome = await GuardedProcess.run(
+            // It fails where the server is on its way out: its file goes before its process does.
+            _ = await GuardedProcess.run(
                 .init(
                     command: [
-                        programs.path("pg_ctl"), "stop", "-D", folder.cluster, "-m", "fast", "-w",
-                        "-t", "60",
+                        programs.path("pg_ctl"), "stop", "-D", folder.cluster, "-m", "fast", "-W",
                     ], account: folder.account))
-            // pg_ctl also fails where the server was gone before it looked.
-            guard outcome.succeeded || !old.isRunning(in: folder.cluster) else {
+            let hasEnded: Void? = try await patiently(logger) { () in
+                old.isRunning(in: folder.cluster) ? nil : ()
+            }
+            guard hasEnded != nil else {
                 throw DevError(
                     "The PostgreSQL of an earlier run (pid \(old.pid)) does not stop: end it, "
                         + "then start again.")
             }
         }
         try await forgetUnreaped(old, folder)
-        if old.socketFolder.hasPrefix(socketPrefix) {
-            try? FileManager.default.removeItem(atPath: old.socketFolder)
+        // The file is PostgreSQL's user's to write, so root removes no more than what it has made.
+        if old.socketFolder.hasPrefix(socketPrefix),
+            !old.socketFolder.dropFirst(socketPrefix.count).contains("/")
+        {
+            for name in [".s.PGSQL.5432", ".s.PGSQL.5432.lock"] {
+                _ = unsafe unlink("\(old.socketFolder)/\(name)")
+            }
+            _ = unsafe rmdir(old.socketFolder)
+        }
+    }
+
+    /// Looks, for a minute, until processes of an earlier run have ended, and says so where that takes
+    /// a while; nil where they have not.
+    private static func patiently<Found: Sendable>(
+        _ logger: Logger, _ look: () async throws(DevError) -> Found?
+    ) async throws(DevError) -> Found? {
+        let began = ContinuousClock.now
+        var isTold = false
+        while true {
+            if let found = try await look() { return found }
+            let waited = ContinuousClock.now - began
+            guard waited < .seconds(60) else { return nil }
+            if waited > .seconds(2), !isTold {
+                logger.warning("waiting for the PostgreSQL of an earlier run to end")
+                isTold = true
+            }
+            try await pause(.milliseconds(50))
         }
     }
 
@@ -186,22 +218,25 @@ struct PrivateCluster: Sendable {
     ) async throws(DevError) {
         for _ in 0..<40 where old.isZombie { try await pause(.milliseconds(25)) }
         guard old.isZombie, Postmaster(of: folder.cluster)?.pid == old.pid else { return }
-        try? FileManager.default.removeItem(atPath: folder.cluster + "/postmaster.pid")
+        _ = unsafe unlink(folder.cluster + "/postmaster.pid")
     }
 
     /// Removes what first starts that were cut short have left; says whether all is gone.
-    private static func removeDrafts(_ folder: DataFolder) -> Bool {
-        let files = FileManager.default
+    private static func removeDrafts(_ folder: DataFolder) async -> Bool {
         var isClean = true
-        for name in (try? files.contentsOfDirectory(atPath: folder.home)) ?? []
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.home)) ?? []
         where name.hasPrefix("postgres" + draftSuffix) {
-            do {
-                try files.removeItem(atPath: "\(folder.home)/\(name)")
-            } catch {
-                isClean = false
-            }
+            isClean = await remove("\(folder.home)/\(name)", folder) && isClean
         }
         return isClean
+    }
+
+    /// Removes a folder of the user's whom PostgreSQL runs as, as that user: root could be led
+    /// elsewhere meanwhile.
+    private static func remove(_ path: String, _ folder: DataFolder) async -> Bool {
+        await GuardedProcess.run(
+            .init(command: ["rm", "-rf", "--", path], account: folder.account)
+        ).succeeded
     }
 
     private static func pause(_ duration: Duration) async throws(DevError) {
@@ -227,19 +262,21 @@ struct PrivateCluster: Sendable {
         var outcome = initdb
         if initdb.succeeded {
             // By the server's single-user mode, so that no cluster is ever without its database.
-            let statement = draft + "/create-database.sql"
-            try Files.save("CREATE DATABASE \(name);\n", to: statement, owner: folder.account)
+            let statement = "create-database.sql"
+            let files = try Folder(draft)
+            defer { files.release() }
+            try files.save("CREATE DATABASE \(name);\n", as: statement, owner: folder.account)
             outcome = await GuardedProcess.run(
                 .init(
                     command: [
                         programs.path("postgres"), "--single", "-D", draft, "-c",
                         "log_statement=none",
                         "-c", "exit_on_error=on", "postgres",
-                    ], account: folder.account, input: statement))
-            try? FileManager.default.removeItem(atPath: statement)
+                    ], account: folder.account, input: "\(draft)/\(statement)"))
+            files.remove(statement)
         }
         guard outcome.succeeded else {
-            try? FileManager.default.removeItem(atPath: draft)
+            _ = await remove(draft, folder)
             throw failure("The PostgreSQL cluster cannot be made", outcome, folder)
         }
         try Files.move(draft, to: folder.cluster)
