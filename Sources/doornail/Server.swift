@@ -62,6 +62,7 @@ struct Server {
                 "plain HTTP on an address that others reach: TLS must end in front of it",
                 metadata: ["listen": "\(address)"])
         }
+        for warning in settings.warnings { logger.warning("\(warning)") }
         let recorder = Route.recorder(for: services.issuer)
         let hotPath = HotPath(services, recorder: recorder)
         let adminAdmission = Admission(

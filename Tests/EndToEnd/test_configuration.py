@@ -23,6 +23,58 @@ def test_secret_from_a_file(doornail, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def with_secret_file(doornail, tmp_path, mode, is_mounted):
+    """The secret in a file with a mode; as containers mount it, behind two links."""
+    path = tmp_path / "secret"
+    if is_mounted:
+        (tmp_path / "..1").mkdir()
+        path.symlink_to("..data/secret")
+        (tmp_path / "..data").symlink_to("..1")
+    path.write_text(doornail.secret + "\n")
+    path.chmod(mode)
+    return {"drop": ("DOORNAIL_SECRET",), "env": {"DOORNAIL_SECRET_FILE": str(path)}}
+
+
+@pytest.mark.parametrize("is_mounted", [False, True], ids=["a file", "mounted"])
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o440, 0o644, 0o444], ids=oct)
+def test_a_secret_that_others_can_read(doornail, node, tmp_path, mode, is_mounted):
+    """It works; check says so where that is everybody."""
+    given = with_secret_file(doornail, tmp_path, mode, is_mounted)
+    done = doornail.run("check", **given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [line for line in done.stdout.splitlines() if line.startswith("warning: configuration")]
+    if mode & 0o004:
+        (line,) = told
+        assert f"'chmod o-r {tmp_path / 'secret'}'" in line
+    else:
+        assert not told
+
+
+@pytest.mark.parametrize("is_mounted", [False, True], ids=["a file", "mounted"])
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o660, 0o666], ids=oct)
+def test_a_secret_that_others_can_write(doornail, tmp_path, mode, is_mounted):
+    given = with_secret_file(doornail, tmp_path, mode, is_mounted)
+    for command in (("check",), ("serve",), ("client", "list")):
+        done = doornail.run(*command, **given)
+        assert done.returncode == 1, command
+        assert f"'chmod go-w {tmp_path / 'secret'}'" in done.stdout + done.stderr, command
+
+
+def test_serve_warns_of_a_secret_that_everybody_can_read(doornail, tmp_path):
+    given = with_secret_file(doornail, tmp_path, 0o644, False)
+    node = doornail.node(DOORNAIL_SECRET="", **given["env"])
+    assert node.logged(f"chmod o-r {tmp_path / 'secret'}")
+    node.stop()
+
+
+def test_a_configuration_file_that_others_can_write(doornail, tmp_path):
+    path = tmp_path / "doornail.json"
+    path.write_text(json.dumps({"database_url": doornail.url}))
+    path.chmod(0o664)
+    done = doornail.run("client", "list", "--config", str(path))
+    assert done.returncode == 1 and f"'chmod go-w {path}'" in done.stderr
+
+
 def test_configuration_file(doornail, tmp_path):
     """Flags, then environment, then the file."""
     path = tmp_path / "doornail.json"

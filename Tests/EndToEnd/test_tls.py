@@ -1,5 +1,6 @@
 """TLS by certificate and key files, read again on SIGHUP; a bad pair keeps the old one."""
 
+import re
 import signal
 import socket
 import ssl
@@ -149,6 +150,18 @@ def test_sighup_reads_them_again(node, folder):
         assert served_within(node, "second")
         # A connection that was open lives on.
         assert session.get(url, timeout=5).status_code == 200
+
+
+def test_a_key_that_others_can_change(doornail, node, tmp_path):
+    make_pair(tmp_path, "first")
+    names = {"CERTIFICATE": "certificate.pem", "KEY": "key.pem"}
+    env = {f"DOORNAIL_TLS_{name}": str(tmp_path / file) for name, file in names.items()}
+    for mode, code, word in ((0o640, 0, None), (0o644, 0, "o-r"), (0o660, 1, "go-w")):
+        (tmp_path / "key.pem").chmod(mode)
+        done = doornail.run("check", env=env)
+        assert done.returncode == code, done.stdout + done.stderr
+        told = re.findall(r"'chmod (\S+) (\S+)'", done.stdout)
+        assert told == ([(word, str(tmp_path / "key.pem"))] if word else [])
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "empty", "another key"])

@@ -32,6 +32,9 @@ struct CheckCommand: AsyncParsableCommand {
             findings.append(
                 Finding(level: "ok", about: "configuration", text: "all settings can be read"))
         }
+        findings += settings.warnings.map {
+            Finding(level: "warning", about: "configuration", text: $0)
+        }
         if let url = try? settings.databaseURL() {
             findings += await examine(url, settings)
         }

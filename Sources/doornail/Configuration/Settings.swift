@@ -57,6 +57,7 @@ struct Settings: Sendable {
         func wrong(_ why: String) -> Invalid {
             Invalid(description: "the configuration file \(path) \(why)")
         }
+        try SecretFile(path: path, name: "the configuration file").requireUnshared()
         guard let data = FileManager.default.contents(atPath: path) else {
             throw wrong("cannot be read")
         }
@@ -131,6 +132,7 @@ struct Settings: Sendable {
                 description: "DOORNAIL_SECRET is not set; 'doornail secret' prints one, "
                     + "to be kept in a file that DOORNAIL_SECRET_FILE names")
         }
+        try secretFile(path).requireUnshared()
         let text: String
         do {
             text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
@@ -141,6 +143,23 @@ struct Settings: Sendable {
         }
         return try ServerSecret.list(
             text.replacingOccurrences(of: "\n", with: ",").replacingOccurrences(of: "\r", with: ""))
+    }
+
+    private func secretFile(_ path: String) -> SecretFile {
+        SecretFile(path: path, name: "the secret file")
+    }
+
+    private func keyFile(_ path: String) -> SecretFile {
+        SecretFile(path: path, name: "the TLS key")
+    }
+
+    /// What works, and should be another way.
+    var warnings: [String] {
+        let files = [
+            self[.secret] == nil ? self[.secretFile].map(secretFile) : nil,
+            self[.tlsKey].map(keyFile),
+        ]
+        return files.compactMap { $0?.warning }
     }
 
     func listen() throws -> ListenAddress {
@@ -164,6 +183,7 @@ struct Settings: Sendable {
         switch (self[.tlsCertificate], self[.tlsKey]) {
         case (nil, nil): return nil
         case (let certificate?, let key?):
+            try keyFile(key).requireUnshared()
             do {
                 return try CertificateReload(
                     TLSFiles(certificate: certificate, key: key), logger: logger)
