@@ -6,19 +6,25 @@ CREATE INDEX sessions_user ON sessions (user_id, user_epoch, revoked_at);
 DROP INDEX sessions_user_id;
 
 -- Makes room for a login of a person among those that are alive, where it is one too many: the least
--- recently used go, but none that was used within a time of rest. Null where there is room now; else the
--- least recently used, which stays.
+-- recently used go, but none that was used within a time of rest. Where there is none to go, the login does
+-- not begin, and the statement finds the least recently used in doornail.in_the_way. A statement says
+-- how many there may be (doornail.most_logins); of one that says nothing, as nodes of the version before,
+-- every login begins.
 --
 -- Whoever begins a login holds the person's row until the commit, and each statement here sees what was
 -- committed before it began. So of many at once each counts those before it, which one statement, with the
 -- one snapshot that it has, could not.
-CREATE FUNCTION make_room_for_session(
-    beginning uuid, person uuid, person_epoch bigint, most bigint, rest_seconds bigint) RETURNS uuid
+CREATE FUNCTION make_room() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
+    most bigint := nullif(current_setting('doornail.most_logins', true), '');
+    rest_seconds bigint := nullif(current_setting('doornail.rest_seconds', true), '');
     oldest uuid;
 BEGIN
-    PERFORM FROM users WHERE id = person FOR NO KEY UPDATE;
+    IF most IS NULL OR rest_seconds IS NULL THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM users WHERE id = NEW.user_id FOR NO KEY UPDATE;
     -- A hundred at a time: there may be many from before there was a bound.
     UPDATE sessions SET
         revoked_at = clock_timestamp(), revoked_reason = 'too many logins of one person',
@@ -28,22 +34,30 @@ BEGIN
                 SELECT s.id, s.last_seen_at,
                        row_number() OVER (ORDER BY s.last_seen_at DESC, s.id DESC) AS place
                 FROM sessions AS s
-                WHERE s.user_id = person AND s.user_epoch = person_epoch AND s.revoked_at IS NULL
-                  AND s.id <> beginning AND s.idle_expires_at > clock_timestamp()
-                  AND s.expires_at > clock_timestamp()) AS alive
+                WHERE s.user_id = NEW.user_id AND s.user_epoch = NEW.user_epoch
+                  AND s.revoked_at IS NULL AND s.id <> NEW.id
+                  AND s.idle_expires_at > clock_timestamp() AND s.expires_at > clock_timestamp()
+            ) AS alive
             WHERE place >= most ORDER BY last_seen_at, id LIMIT 100))
       AND revoked_at IS NULL
       AND last_seen_at <= clock_timestamp() - make_interval(secs => rest_seconds);
     -- One that ended another is none too many.
     IF FOUND THEN
-        RETURN NULL;
+        RETURN NEW;
     END IF;
     SELECT (array_agg(s.id ORDER BY s.last_seen_at, s.id))[1] INTO oldest
     FROM sessions AS s
-    WHERE s.user_id = person AND s.user_epoch = person_epoch AND s.revoked_at IS NULL
-      AND s.id <> beginning AND s.idle_expires_at > clock_timestamp()
+    WHERE s.user_id = NEW.user_id AND s.user_epoch = NEW.user_epoch AND s.revoked_at IS NULL
+      AND s.id <> NEW.id AND s.idle_expires_at > clock_timestamp()
       AND s.expires_at > clock_timestamp()
     HAVING count(*) >= most;
-    RETURN oldest;
+    IF oldest IS NOT NULL THEN
+        PERFORM set_config('doornail.in_the_way', oldest::text, true);
+        RETURN NULL;
+    END IF;
+    RETURN NEW;
 END
 $$;
+CREATE TRIGGER make_room BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION make_room();
+ALTER TABLE sessions ENABLE ALWAYS TRIGGER make_room;
+REVOKE ALL ON FUNCTION make_room FROM PUBLIC;

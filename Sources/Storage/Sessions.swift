@@ -93,7 +93,10 @@ enum Sessions {
         "sessions_begin",
         """
         WITH \(Primary.expression),
-        room AS MATERIALIZED (SELECT make_room_for_session($1, $2, $3, $10, $11) AS oldest),
+        stated AS MATERIALIZED (
+            SELECT set_config('doornail.most_logins', $10::bigint::text, true) AS most,
+                   set_config('doornail.rest_seconds', $11::bigint::text, true) AS rest,
+                   set_config('doornail.in_the_way', '', true) AS nobody),
         begun AS (
             INSERT INTO sessions (
                 id, user_id, user_epoch, secret_hash, amr, user_agent, address, idle_expires_at,
@@ -101,12 +104,13 @@ enum Sessions {
             SELECT $1, $2, $3, $4, $5, $6, $7,
                    clock_timestamp() + make_interval(secs => $8::bigint),
                    clock_timestamp() + make_interval(secs => $9::bigint)
-            FROM room WHERE room.oldest IS NULL
+            FROM stated WHERE most IS NOT NULL AND rest IS NOT NULL AND nobody IS NOT NULL
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
-        SELECT \(Primary.columns), room.oldest
-        FROM primary_state CROSS JOIN room CROSS JOIN (SELECT count(*) FROM begun) AS n
+        SELECT \(Primary.columns),
+               nullif(current_setting('doornail.in_the_way', true), '')::uuid
+        FROM primary_state CROSS JOIN (SELECT count(*) FROM begun) AS n
         """)
 
     /// The same person's next login in the same browser: another secret, the same session, if that

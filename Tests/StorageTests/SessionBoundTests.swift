@@ -165,41 +165,26 @@ import Testing
     @Test func moreThanMayBe() async throws {
         try await StoreFixture.with { fixture in
             let cookies = try await fill(fixture, Self.most)
+            try await fixture.unguarded(
+                "sessions",
+                sql: """
+                    INSERT INTO sessions (id, user_id, user_epoch, secret_hash, amr, idle_expires_at,
+                                          expires_at, revoked_at)
+                    SELECT gen_random_uuid(),
+                           CASE WHEN n % 2 = 0 THEN gen_random_uuid() ELSE user_id END,
+                           user_epoch, secret_hash, amr, idle_expires_at, expires_at,
+                           CASE WHEN n % 2 = 1 THEN now() END
+                    FROM (SELECT * FROM sessions LIMIT 1) AS s, generate_series(1, 20000) AS n
+                    """)
             try await fixture.sql(
                 """
-                SET session_replication_role = replica;
-                INSERT INTO sessions (id, user_id, user_epoch, secret_hash, amr, last_seen_at,
-                                      idle_expires_at, expires_at)
-                SELECT gen_random_uuid(), user_id, user_epoch, secret_hash, amr,
-                       now() - interval '3 days', idle_expires_at, expires_at
-                FROM sessions, generate_series(1, 2) WHERE id <> '\(cookies[0].session)';
-                RESET session_replication_role
-                """)
-            // 298 were alive: a hundred go at a time, and then what has rested.
-            for living in ["199", "102"] {
-                #expect(try await begin(fixture) == .begun)
-                #expect(try await fixture.value(Self.living) == living)
-            }
-            #expect(try await begin(fixture) == .full(oldest: cookies[0].session))
-        }
-    }
-
-    /// It costs no more than the person has logins, however many there are.
-    @Test func readsByKey() async throws {
-        try await StoreFixture.with { fixture in
-            _ = try await fill(fixture, 3)
-            try await fixture.sql(
-                """
-                SET session_replication_role = replica;
-                INSERT INTO sessions (id, user_id, user_epoch, secret_hash, amr, idle_expires_at,
-                                      expires_at, revoked_at)
-                SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN gen_random_uuid() ELSE user_id END,
-                       user_epoch, secret_hash, amr, idle_expires_at, expires_at,
-                       CASE WHEN n % 2 = 1 THEN now() END
-                FROM (SELECT * FROM sessions LIMIT 1) AS s, generate_series(1, 20000) AS n;
-                RESET session_replication_role;
                 ANALYZE sessions; SET enable_seqscan = off; BEGIN;
-                SELECT make_room_for_session(gen_random_uuid(), id, epoch, 100, 1) FROM users
+                SELECT set_config('doornail.most_logins', '100', true),
+                       set_config('doornail.rest_seconds', '1', true);
+                INSERT INTO sessions (id, user_id, user_epoch, secret_hash, amr, idle_expires_at,
+                                      expires_at)
+                SELECT '\(StoreFixture.identifier())', id, epoch, sha256('x'), '{pwd}',
+                       now() + interval '1 day', now() + interval '1 day' FROM users
                 """)
             #expect(
                 try await fixture.value(

@@ -1,5 +1,13 @@
 import Foundation
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// A file that holds a secret. Links are followed, since that is how secrets are mounted in containers;
 /// what counts is the file that they lead to.
 struct SecretFile {
