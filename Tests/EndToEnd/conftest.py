@@ -13,8 +13,8 @@ from support import BINARY, ISSUER, SEEN, Doornail
 TEST_SECONDS = 150
 # The slowest first: one of these begun last would keep all the others waiting.
 SLOW = [
-    "test_dev", "test_account", "test_guessing", "test_browser", "test_faults", "test_end_races",
-    "test_ends", "test_login_attacks", "test_login", "test_openapi",
+    "test_dev", "test_extreme_rows", "test_account", "test_guessing", "test_browser", "test_faults",
+    "test_end_races", "test_ends", "test_login_attacks", "test_login", "test_openapi",
 ]  # fmt: skip
 
 
