@@ -82,6 +82,8 @@ import Testing
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z", "Mon, 01 Mar 2100 00:00:00 GMT"),
             (-1, "1969-12-31T23:59:59.999Z", "Wed, 31 Dec 1969 23:59:59 GMT"),
             (784_111_777_000, "1994-11-06T08:49:37.000Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (.min, "-292275055-05-16T16:47:04.192Z", "Sun, 16 May -292275055 16:47:04 GMT"),
+            (.max, "292278994-08-17T07:12:55.807Z", "Sun, 17 Aug 292278994 07:12:55 GMT"),
         ] as [(Int64, String, String)])
     func timesAreWritten(_ milliseconds: Int64, _ rfc3339: String, _ httpDate: String) {
         let time = UTCTime(millisecondsSinceEpoch: milliseconds)

@@ -34,7 +34,6 @@ package struct UTCTime: Sendable, Equatable {
 
     /// `2026-11-23T10:34:23.120Z` (RFC 3339).
     package var rfc3339: String {
-        let inDay = milliseconds - Self.floor(milliseconds, 86_400_000) * 86_400_000
         return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T\(clock(inDay))"
             + ".\(pad(inDay % 1000, 3))Z"
     }
@@ -43,10 +42,12 @@ package struct UTCTime: Sendable, Equatable {
     package var httpDate: String {
         let days = Self.floor(milliseconds, 86_400_000)
         let weekday = Int(days + 4 - Self.floor(days + 4, 7) * 7)
-        let inDay = milliseconds - days * 86_400_000
         return "\(Self.weekdays[weekday]), \(pad(day, 2)) \(Self.months[Int(month) - 1])"
             + " \(pad(year, 4)) \(clock(inDay)) GMT"
     }
+
+    /// Wraps, since the first day of an Int64 begins before its first number.
+    private var inDay: Int64 { milliseconds &- Self.floor(milliseconds, 86_400_000) &* 86_400_000 }
 
     private static let weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
     private static let months = [
