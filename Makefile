@@ -1,6 +1,6 @@
 # The commands of README.md. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint model promise promise-traps \
+.PHONY: help run test build lint model promise promise-traps fuzz \
     bench bench-peers bench-growth bench-micro install-deps clean
 .NOTPARALLEL:
 
@@ -19,6 +19,8 @@ help:
 	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
 	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
+	@echo 'make fuzz          what reads foreign bytes, fed with anything, 5 minutes (Tests/Fuzz)'
+	@echo '                   (ARGS=60 for an hour, ARGS="10 token jwt" for these two alone)'
 	@echo 'make bench         what a node can do beside a bare NIO handler, some 10 minutes'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
 	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
@@ -52,6 +54,11 @@ promise promise-traps:
 	$(SWIFT) build --product doornail $(DEBUG)
 	.venv/bin/python Tests/Promise/promise.py $(if $(filter promise-traps,$@),--trap all) $(ARGS)
 
+fuzz:
+	@scripts/toolchain
+	@scripts/install run
+	scripts/fuzz $(ARGS)
+
 lint:
 	@scripts/toolchain
 	@scripts/install run
@@ -75,4 +82,4 @@ install-deps:
 	@scripts/install test
 
 clean:
-	rm -rf .build .venv examples/app/.venv .pytest_cache
+	rm -rf .build .build-fuzz .venv examples/app/.venv .pytest_cache

@@ -275,6 +275,7 @@ struct TokenEndpoint: Sendable {
         }
         json.set("access_token", sealed.value)
         json.set("token_type", "Bearer")
+        // Both are, or follow, times that the database can hold: in seconds far from any overflow.
         json.set("expires_in", token.expiresAt.seconds - token.issuedAt.seconds)
         if let refreshToken {
             guard let sealed = codec.seal(refreshToken) else {
