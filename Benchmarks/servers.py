@@ -106,8 +106,9 @@ class Constant(Server):
 
 
 def several(count, work):
-    """Runs work(0) to work(count - 1), a few at once; their results in order."""
-    with ThreadPoolExecutor(8) as pool:
+    """Runs work(0) to work(count - 1), as many at once as one person may log in; their results in
+    order."""
+    with ThreadPoolExecutor(4) as pool:
         return list(pool.map(work, range(count)))
 
 

@@ -56,7 +56,7 @@ class Browser:
         form = hidden_fields(page.text) | {"username": name, "password": password}
         answer = await self.request(endpoint, "POST", "/login", form)
         location = answer.headers.get("location", "")
-        if answer.status != 303 or "failed=" in location:
+        if answer.status != 303 or "failed=" in location or "full=" in location:
             raise Unanswered(f"the login was refused: {answer.status} {location}")
 
     async def authorize(self, endpoint, client_id, scope):
