@@ -101,6 +101,13 @@ import Testing
         }
     }
 
+    @Test func onlySoManyWait() async {
+        await running(batches: 1) {
+            let taken = (1...(2 * Limits.waitingQuestions)).count { ask($0) }
+            #expect(taken > 0 && taken <= Limits.waitingQuestions)
+        }
+    }
+
     /// While the answers to one are written, the next one is with the database, and no third.
     @Test func twoBatchesAtOnce() async {
         await running(batches: 2, leavesEarly: true) {

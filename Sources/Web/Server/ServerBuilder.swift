@@ -35,7 +35,7 @@ package enum ServerBuilder {
     }
 
     /// Connections that may be open beyond those that have a place: they are being closed.
-    package static let closing = 32
+    package static let closing = 16
 
     /// What `Application(configuration:)` takes: the address, and how many may connect. More than are
     /// being closed wait in the kernel's queue.
