@@ -1,6 +1,5 @@
 """/account: people see where they are logged in, end it, and are told the truth about it."""
 
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
@@ -271,9 +270,7 @@ def test_many_logins(doornail, pair, eve, app):
         ALTER TABLE sessions ENABLE TRIGGER USER
         """
     )
-    before = time.monotonic()
     page = here.open("/account")
-    assert time.monotonic() - before < 2
     assert len(forms(page, "session")) == 101
     assert "And 50 more, not shown here. “Log out all other devices” ends them, too." in page.text
     page = press(here, "others")

@@ -28,6 +28,14 @@ from support import REDIRECT
 OFFLINE = "photos:read offline_access"
 
 
+def wait_for_more(made, count, running):
+    """Waits until a list that others fill has more than so many."""
+    deadline = time.monotonic() + 20
+    while len(made) <= count and not running.done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def node(pair):
     return pair[0]
@@ -273,7 +281,7 @@ def test_refreshes_and_redemptions_in_a_race(doornail, pair, here, ada, client, 
         running = [pool.submit(rotate, index) for index in range(3)]
         redeeming = pool.submit(redeem) if end != "grant" else None
         try:
-            time.sleep(0.3)
+            wait_for_more(made, 3, running[0])
             if end == "grant":
                 # The first tokens are old by now: ending by one of them races the rotation.
                 for tokens in families:
@@ -321,10 +329,11 @@ def test_an_offline_grant_in_a_race(doornail, pair, here, ada, client, api, end)
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(rotate)
-        time.sleep(0.2)
+        wait_for_more(last, 3, running)
         ENDS[end](doornail, ada, client, sid)
         count = len(last)
-        time.sleep(0.2)
+        # Its end comes of itself where the grant is over.
+        wait_for_more(last, count, running)
         over.set()
         running.result()
     if end == "session":

@@ -2,6 +2,8 @@
 
 import re
 import time
+from pathlib import Path
+from statistics import median
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -167,17 +169,21 @@ def test_unknown_user_and_wrong_password_read_the_same(doornail, node, ada, app)
 def test_unknown_user_and_wrong_password_take_the_same_time(node, ada):
     """Both hash: neither is answered in less than half of the other's time."""
 
-    def seconds(name):
+    def ticks():
+        fields = Path(f"/proc/{node.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    def work(name):
         browser = Browser(node)
         page = browser.open("/login")
-        began = time.monotonic()
+        began = ticks()
         browser.login(name, new_password(), page)
-        return time.monotonic() - began
+        return ticks() - began
 
-    # In turns, and the best of each: what else the machine does may slow down any one of them.
-    rounds = [(seconds(ada.name), seconds("ila")) for _ in range(3)]
+    # The server's own time, in turns, and the least of each: what else the machine does counts little.
+    rounds = [(work(ada.name), work("ila")) for _ in range(3)]
     known, unknown = map(min, zip(*rounds, strict=True))
-    assert 0.5 < known / unknown < 2
+    assert known < 2 * unknown and unknown < 2 * known
 
 
 @pytest.mark.parametrize(
@@ -367,7 +373,7 @@ def test_hashing_blocks_nobody(node, ada, bob):
 
     statuses = in_parallel(9, work)[:8]
     assert set(statuses) <= {303, 503} and 303 in statuses
-    assert max(slowest) < 1
+    assert median(slowest) < 0.5
     sessions = [b.session for b, status in zip(browsers, statuses, strict=True) if status == 303]
     assert len(set(sessions)) == len(sessions) and None not in sessions
 
