@@ -53,7 +53,7 @@ package final class SigningKeyring: Sendable {
         let held = try await SigningKeyring.held(secrets, in: store)
         // Nothing can be kept under secrets that are all retired.
         guard !held.isEmpty else { return }
-        var (records, now) = try await store.signingKeys()
+        var (records, now) = try await readable()
         var keys = records.compactMap { SigningKeyring.open($0, with: held) }
         var isChanged = false
         // A key that cannot be opened signs nothing, so it is no reason to make none.
@@ -70,11 +70,28 @@ package final class SigningKeyring: Sendable {
                 metadata: ["algorithm": "\(algorithm.rawValue)", "kid": "\(kid)"])
         }
         if isChanged {
-            (records, now) = try await store.signingKeys()
+            (records, now) = try await readable()
             keys = records.compactMap { SigningKeyring.open($0, with: held) }
         }
         try await copy(keys, of: records, under: held)
         try await remember(keys, records, at: now)
+    }
+
+    /// The keys there are. One whose public part cannot be read is none, and keeps no node from
+    /// starting.
+    private func readable() async throws(StoreError) -> ([SigningKeyRecord], at: UnixTime) {
+        let (records, now) = try await store.signingKeys()
+        var readable: [SigningKeyRecord] = []
+        for record in records {
+            if await SigningKeySet.canRead(record.publicJWK) {
+                readable.append(record)
+            } else {
+                logger.warning(
+                    "a signing key's public part cannot be read",
+                    metadata: ["kid": "\(record.known.kid)"])
+            }
+        }
+        return (readable, now)
     }
 
     /// The secrets of this process that have not been retired, by key id.

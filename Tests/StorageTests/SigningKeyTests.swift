@@ -217,6 +217,28 @@ import Testing
         }
     }
 
+    /// Nor does one whose public part is none, which only psql makes: it is as if it were not there.
+    @Test(
+        arguments: [
+            "", "[x", "{}", #"{"kty":"EC","crv":"P-256","x":"AA","y":"AA","alg":"ES256"}"#,
+            #"{"kty":"RSA","n":"AQ","e":"AQAB","alg":"RS256","kid":"x"}"#,
+        ])
+    func aDamagedKeyIsNone(jwk: String) async throws {
+        try await Self.with { fixture in
+            try await fixture.sql(
+                "INSERT INTO signing_keys (kid, algorithm, public_jwk, created_at) "
+                    + "VALUES ('damaged', 'ES256', '\(jwk)', now() - interval '3 days')")
+            try await Self.add(Self.key(), under: [1], to: fixture)
+            let keyring = SigningKeyring(
+                store: fixture.store, secrets: [try Self.secret(1)], logger: TestDatabase.logger)
+            try await keyring.refresh()
+            let set = try keyring.current()
+            #expect(set.signs(by: .es256))
+            #expect(!set.document.contains("[,"))
+            #expect(jwk.isEmpty || !set.document.contains(jwk))
+        }
+    }
+
     // MARK: Keys that were withdrawn
 
     enum Withdrawal: CaseIterable, Sendable {

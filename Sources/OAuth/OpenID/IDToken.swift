@@ -117,6 +117,11 @@ package struct SigningKeySet: Sendable {
         self.signers = table
     }
 
+    /// Whether a text is the public JWK of a key.
+    package static func canRead(_ jwk: String) async -> Bool {
+        (try? await JWTKeyCollection().add(jwk: JWK(json: jwk))) != nil
+    }
+
     package func signs(by algorithm: SigningAlgorithm) -> Bool { signers[algorithm] != nil }
 
     /// The compact form of an ID token; nil where there is no key for the algorithm.
