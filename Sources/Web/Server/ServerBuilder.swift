@@ -118,11 +118,16 @@ private struct ConnectionChannel: ServerChildChannel, HTTPChannelHandler {
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
             let limits = admission.limits
-            // One read takes little: what comes behind a request waits, and most of it in the kernel.
+            // What comes behind a request waits, and takes little: 16 KiB of it here, and the rest in the
+            // kernel, all of which is read as soon as the peer has ended its side.
             try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
             try channel.syncOptions?.setOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 64, initial: 2048, maximum: 16384))
+            for buffer in [NIOBSDSocket.Option.so_rcvbuf, .so_sndbuf] {
+                try channel.syncOptions?.setOption(
+                    .socketOption(buffer), value: limits.socketBytes)
+            }
             var parserLimits = NIOHTTPDecoderLimitConfiguration()
             parserLimits.maxHeaderFieldSize = limits.headerBytes
             parserLimits.maxHeaderListSize = limits.headerBytes
