@@ -84,8 +84,10 @@ class Proxy:
                 self._pass(near, far)
                 # Closed by nobody sooner: its number could be another's while it is still read.
                 back.join()
+                with self._lock:
+                    self._sockets.discard(far)
         with self._lock:
-            self._sockets -= {near, far}
+            self._sockets.discard(near)
 
     def _pass(self, source, sink):
         with contextlib.suppress(OSError):

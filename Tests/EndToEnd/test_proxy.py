@@ -2,9 +2,11 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
+from postgres import free_port
 from proxy import Proxy
 
 
@@ -74,4 +76,16 @@ def test_a_connection_is_broken_and_the_next_is_not(echo, fault):
         proxy.mend()
     with socket.create_connection(("127.0.0.1", proxy.port), 10) as connection:
         assert answers(connection)
+    proxy.cut()
+
+
+def test_nobody_behind_it():
+    """Nothing of what failed is kept."""
+    proxy = Proxy(free_port())
+    with socket.create_connection(("127.0.0.1", proxy.port), 10) as connection:
+        assert not answers(connection)
+    deadline = time.monotonic() + 10
+    while proxy._sockets:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     proxy.cut()
