@@ -22,6 +22,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", f"seconds(n): may take longer than {TEST_SECONDS} s")
     if not BINARY.exists():
         raise pytest.UsageError(f"{BINARY} does not exist: build it, or set DOORNAIL_BINARY")
+    # Secrets and settings that a group may change are refused, as the umask of some users would make them.
+    os.umask(0o022)
     # SIGTERM is an end in order too: the fixtures stop what they started.
     signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
 
