@@ -98,7 +98,8 @@ class Dev:
 
     @property
     def is_ready(self):
-        return f"http://127.0.0.1:{self.port}" in self.text
+        # Listening, and named in the log, it may yet fail.
+        return f"Doornail is running at http://127.0.0.1:{self.port}" in self.text
 
     @property
     def home(self):
