@@ -23,6 +23,13 @@ enum Throttles {
         }
     }
 
+    /// How much longer than a window one may last, in seconds, before it must be of a clock that was ahead.
+    private static let clockSeconds = 60
+    /// A window that is over, or that ends later than any that began by this clock.
+    private static let isOver =
+        "t.window_ends_at <= clock_timestamp() "
+        + "OR t.window_ends_at > excluded.window_ends_at + interval '\(clockSeconds) s'"
+
     /// Adds attempts (`$2`, by number) to their counters, in a new window where the last one is over.
     /// One of whose counters any is full counts nowhere: a flood of guesses takes no lock and writes
     /// nothing.
@@ -35,7 +42,9 @@ enum Throttles {
         full_counters AS MATERIALIZED (
             SELECT asked.attempt, t.key, t.window_ends_at
             FROM asked \(Store.lookUp("throttles", as: "t", where: "key = asked.key"))
-            WHERE t.window_ends_at > clock_timestamp() AND t.failures >= asked.most),
+            WHERE t.window_ends_at > clock_timestamp() AND t.failures >= asked.most
+              AND t.window_ends_at
+                  <= clock_timestamp() + make_interval(secs => asked.seconds + \(clockSeconds))),
         counted AS (
             INSERT INTO throttles AS t (key, failures, window_ends_at)
             SELECT key, count(*), clock_timestamp() + make_interval(secs => max(seconds))
@@ -43,10 +52,10 @@ enum Throttles {
             WHERE NOT EXISTS (SELECT FROM full_counters AS f WHERE f.attempt = asked.attempt)
             GROUP BY key ORDER BY key
             ON CONFLICT (key) DO UPDATE SET
-                failures = CASE WHEN t.window_ends_at <= clock_timestamp() THEN excluded.failures
+                failures = CASE WHEN \(isOver) THEN excluded.failures
                                 ELSE t.failures + excluded.failures END,
-                window_ends_at = CASE WHEN t.window_ends_at <= clock_timestamp()
-                                      THEN excluded.window_ends_at ELSE t.window_ends_at END
+                window_ends_at = CASE WHEN \(isOver) THEN excluded.window_ends_at
+                                      ELSE t.window_ends_at END
             RETURNING key, failures, window_ends_at)
         SELECT key, failures, ceil(extract(epoch FROM window_ends_at - clock_timestamp()))::bigint
         FROM (SELECT key, failures::bigint, window_ends_at FROM counted

@@ -341,6 +341,21 @@ import Testing
         }
     }
 
+    /// A window that a clock began which was ahead locks nobody out for as long as it was ahead.
+    @Test func aWindowOfAWrongClock() async throws {
+        try await StoreFixture.with { fixture in
+            let name = Throttle.accountName(hash: [1])
+            for _ in 0..<Limits.passwordFailures { _ = try await fixture.store.countFailure([name]) }
+            #expect(try await fixture.store.countFailure([name]) != nil)
+            try await fixture.sql("UPDATE throttles SET window_ends_at = now() + interval '1 year'")
+            #expect(try await fixture.store.countFailure([name]) == nil)
+            #expect(try await counts(fixture) == ["1"])
+            #expect(
+                try await fixture.value(
+                    "SELECT window_ends_at < now() + interval '1 hour' FROM throttles") == "true")
+        }
+    }
+
     /// The limit holds for what was not taken back.
     @Test func theLimit() async throws {
         try await StoreFixture.with { fixture in
