@@ -345,9 +345,12 @@ import Testing
     @Test func aWindowOfAWrongClock() async throws {
         try await StoreFixture.with { fixture in
             let name = Throttle.accountName(hash: [1])
-            for _ in 0..<Limits.passwordFailures { _ = try await fixture.store.countFailure([name]) }
+            for _ in 0..<Limits.passwordFailures {
+                _ = try await fixture.store.countFailure([name])
+            }
             #expect(try await fixture.store.countFailure([name]) != nil)
-            try await fixture.sql("UPDATE throttles SET window_ends_at = now() + interval '1 year'")
+            try await fixture.sql(
+                "UPDATE throttles SET window_ends_at = now() + interval '1 year'")
             #expect(try await fixture.store.countFailure([name]) == nil)
             #expect(try await counts(fixture) == ["1"])
             #expect(
