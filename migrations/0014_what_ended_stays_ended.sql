@@ -66,6 +66,7 @@ LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NEW.number = (SELECT last_number FROM revocation_clock) THEN
+            NEW.at := clock_timestamp();
             RETURN NEW;
         END IF;
     ELSIF TG_OP = 'DELETE' THEN
@@ -114,6 +115,7 @@ CREATE TABLE deleted_ids (
     -- The epoch of a client or user as it was deleted; these are kept for good.
     epoch bigint
 );
+CREATE INDEX deleted_ids_without_epoch ON deleted_ids (id) WHERE epoch IS NULL;
 
 -- The first id that may be new. Ids are made from whole seconds, some time before their rows.
 CREATE FUNCTION first_new_id() RETURNS uuid
@@ -144,11 +146,20 @@ CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON deleted_ids
 CREATE TRIGGER guard_table BEFORE TRUNCATE ON deleted_ids
     FOR EACH STATEMENT EXECUTE FUNCTION guard_deleted_ids();
 
--- Logins, grants, codes: made after the horizon, and never deleted before.
+-- Logins, grants, codes: made after the horizon, and never deleted before. (A node of the version before
+-- makes a code's id from when the login was last used, which may have been days ago.)
+CREATE FUNCTION is_too_old(id uuid, relation name) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN id < first_new_id() AND NOT (
+        relation = 'authorization_codes' AND EXISTS (SELECT FROM nodes WHERE NOT names_itself));
+END
+$$;
+
 CREATE OR REPLACE FUNCTION begin_by_id() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    IF NEW.id < first_new_id() THEN
+    IF is_too_old(NEW.id, TG_TABLE_NAME) THEN
         RAISE EXCEPTION 'the id % was not made now: % has only new rows', NEW.id, TG_TABLE_NAME
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
@@ -159,7 +170,8 @@ CREATE TRIGGER begin BEFORE INSERT ON authorization_codes
     FOR EACH ROW EXECUTE FUNCTION begin_by_id();
 
 -- After the insert, which has waited for a deletion of the same id that was under way: its snapshot
--- sees that, as no snapshot of a stricter transaction would.
+-- sees that, as no snapshot of a stricter transaction would. And one that sees that the memory of a deletion
+-- has gone sees the horizon that let it go.
 CREATE FUNCTION refuse_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -167,10 +179,11 @@ BEGIN
         RAISE EXCEPTION 'rows of % are inserted at READ COMMITTED', TG_TABLE_NAME
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF EXISTS (SELECT FROM deleted_ids AS d WHERE d.id = NEW.id AND (
-        -- Only clients and users have an epoch of their own.
-        d.epoch IS NULL OR (to_jsonb(NEW) ->> 'epoch')::bigint IS NULL
-        OR (to_jsonb(NEW) ->> 'epoch')::bigint <= d.epoch))
+    IF (SELECT EXISTS (SELECT FROM deleted_ids AS d WHERE d.id = NEW.id AND (
+            -- Only clients and users have an epoch of their own.
+            d.epoch IS NULL OR (to_jsonb(NEW) ->> 'epoch')::bigint IS NULL
+            OR (to_jsonb(NEW) ->> 'epoch')::bigint <= d.epoch))
+        OR TG_TABLE_NAME NOT IN ('clients', 'users') AND is_too_old(NEW.id, TG_TABLE_NAME))
     THEN
         RAISE EXCEPTION 'what has ended stays ended: % in % was deleted', NEW.id, TG_TABLE_NAME
             USING ERRCODE = 'integrity_constraint_violation';
@@ -179,12 +192,17 @@ BEGIN
 END
 $$;
 
+-- Before the row goes, so that nothing that the same statement runs comes between.
 CREATE FUNCTION remember_deleted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     has_epoch boolean := TG_TABLE_NAME IN ('clients', 'users');
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
+        IF current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION '% is truncated at READ COMMITTED', TG_TABLE_NAME
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
         EXECUTE format(
             'INSERT INTO deleted_ids AS d (id, epoch) SELECT id, %s FROM %I '
             'WHERE $1 OR id >= first_new_id() '
@@ -197,7 +215,7 @@ BEGIN
     ELSIF OLD.id >= first_new_id() THEN
         INSERT INTO deleted_ids (id) VALUES (OLD.id) ON CONFLICT DO NOTHING;
     END IF;
-    RETURN NULL;
+    RETURN OLD;
 END
 $$;
 
@@ -208,7 +226,7 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['clients', 'users', 'sessions', 'grants', 'authorization_codes'] LOOP
         EXECUTE format('CREATE TRIGGER refuse_deleted AFTER INSERT ON %I '
                        'FOR EACH ROW EXECUTE FUNCTION refuse_deleted()', name);
-        EXECUTE format('CREATE TRIGGER remember_deleted AFTER DELETE ON %I '
+        EXECUTE format('CREATE TRIGGER remember_deleted BEFORE DELETE ON %I '
                        'FOR EACH ROW EXECUTE FUNCTION remember_deleted()', name);
         EXECUTE format('CREATE TRIGGER remember_truncated BEFORE TRUNCATE ON %I '
                        'FOR EACH STATEMENT EXECUTE FUNCTION remember_deleted()', name);
@@ -256,6 +274,15 @@ $$;
 -- Which transaction moved a user's epoch last, whoever says otherwise: the one statement that takes a
 -- login along ("all but this one") has to have moved it itself, not touched the row alone.
 ALTER TABLE users ADD COLUMN epoch_moved_by xid8;
+
+CREATE FUNCTION begin_user() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    NEW.epoch_moved_by := NULL;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER begin_user BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION begin_user();
 
 CREATE OR REPLACE FUNCTION guard_user() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -418,13 +445,13 @@ CREATE TRIGGER guard_many AFTER DELETE ON nodes REFERENCING OLD TABLE AS gone
 CREATE FUNCTION refuse_subscription() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_stat_activity
-               WHERE pid = pg_backend_pid() AND backend_type LIKE 'logical replication%')
-    THEN
-        RAISE EXCEPTION 'Doornail''s tables are not fed by logical replication: use a physical '
-            'standby, or pg_dump (docs/operating.md)' USING ERRCODE = 'feature_not_supported';
+    -- It runs for replicas alone, unless somebody has switched triggers on again by another word.
+    IF current_setting('session_replication_role') <> 'replica' THEN
+        RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     END IF;
-    RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    RAISE EXCEPTION 'Doornail''s tables are not fed by logical replication, nor written as a replica '
+        '(session_replication_role): use a physical standby, or pg_dump (docs/operating.md)'
+        USING ERRCODE = 'integrity_constraint_violation';
 END
 $$;
 
@@ -452,8 +479,9 @@ BEGIN
     END LOOP;
     FOR function IN
         SELECT tgfoid FROM pg_trigger WHERE tgrelid = ANY (names::regclass[]) AND NOT tgisinternal
-        UNION SELECT oid FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
-            AND proname IN ('append_revocation', 'first_new_id', 'stated_cause', 'refuse_revival')
+        UNION SELECT oid FROM pg_proc WHERE pronamespace = quote_ident(current_schema())::regnamespace
+            AND proname IN ('append_revocation', 'first_new_id', 'is_too_old', 'stated_cause',
+                            'refuse_revival')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', function);
     END LOOP;
@@ -465,7 +493,9 @@ BEGIN
     IF has_database_privilege('public', current_database(), 'TEMPORARY') THEN
         EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     END IF;
-EXCEPTION WHEN insufficient_privilege THEN
+    IF NOT has_database_privilege('public', current_database(), 'TEMPORARY') THEN
+        RETURN;
+    END IF;
     -- The owner of the tables need not own the database; "doornail check" goes on about it.
     RAISE WARNING 'every role may make temporary tables: as the owner of the database, '
         'REVOKE TEMPORARY ON DATABASE % FROM PUBLIC', quote_ident(current_database());

@@ -110,6 +110,7 @@ package struct Revoker: Sendable {
     /// A token or grant that is ended again and again, for one cause: one commit at a time is enough,
     /// as long as each answer rests on one that was begun after its request came.
     private struct Repeated: Hashable {
+        let kind: String
         let subject: String
         let cause: Cause
     }
@@ -127,9 +128,10 @@ package struct Revoker: Sendable {
     ) async throws(StoreError) -> Receipt {
         switch ending {
         case .token, .grant:
-            try await repeats.perform(Repeated(subject: ending.subject, cause: cause)) {
-                (requests) async throws(StoreError) in
-                try await end(ending, because: cause, by: deadline, requests: requests)
+            try await repeats.perform(
+                Repeated(kind: ending.kind, subject: ending.subject, cause: cause), by: deadline
+            ) { (requests, last) async throws(StoreError) in
+                try await end(ending, because: cause, by: last, requests: requests)
             }
         default:
             try await end(ending, because: cause, by: deadline, requests: 1)

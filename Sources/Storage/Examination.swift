@@ -21,6 +21,10 @@ package struct Examination: PostgresRow {
     package let silentNodes: Int64
     /// The longest lease among them, in milliseconds.
     package let silentLeaseMilliseconds: Int32?
+    /// Triggers that are not always on, which guard nothing.
+    package let offTriggers: Int64
+    /// Up to when what is over is removed.
+    package let purgeHorizon: PostgresTime
 
     package init(_ cells: inout Cells) throws(PostgresError) {
         primary = try Primary(&cells)
@@ -36,6 +40,8 @@ package struct Examination: PostgresRow {
         synchronousStandbys = try cells.next()
         silentNodes = try cells.next()
         silentLeaseMilliseconds = try cells.next()
+        offTriggers = try cells.next()
+        purgeHorizon = try cells.next()
     }
 
     static let statement = Statement<Examination>(
@@ -44,8 +50,8 @@ package struct Examination: PostgresRow {
         WITH \(Primary.expression),
         silent AS (
             SELECT count(*) AS nodes, max(lease_ms) AS lease_ms
-            FROM nodes CROSS JOIN primary_state AS p
-            WHERE renewed_at < p.now - lease_ms * interval '10 milliseconds')
+            FROM nodes
+            WHERE renewed_at < clock_timestamp() - lease_ms * interval '10 milliseconds')
         SELECT \(Primary.columns),
                current_setting('server_version_num')::integer,
                (SELECT pg_encoding_to_char(encoding)::text FROM pg_database
@@ -58,7 +64,13 @@ package struct Examination: PostgresRow {
                current_setting('max_connections')::integer
                    - current_setting('superuser_reserved_connections')::integer
                    - coalesce(current_setting('reserved_connections', true)::integer, 0),
-               current_setting('synchronous_standby_names'), silent.nodes, silent.lease_ms
+               current_setting('synchronous_standby_names'), silent.nodes, silent.lease_ms,
+               (SELECT count(*) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+                WHERE c.relnamespace = quote_ident(current_schema())::regnamespace
+                  AND NOT t.tgisinternal
+                  AND t.tgenabled <> CASE t.tgname WHEN 'apply' THEN 'R' ELSE 'A' END::"char"
+                  AND EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'apply')),
+               (SELECT at FROM purge_horizon WHERE id)
         FROM primary_state CROSS JOIN silent
         """)
 

@@ -33,7 +33,7 @@ enum Nodes {
         WITH \(Primary.expression)
         SELECT \(Primary.columns), clock.last_number,
                CASE WHEN clock.timeline = primary_state.timeline
-                    THEN (extract(epoch FROM primary_state.now - clock.timeline_since) * 1000)::bigint
+                    THEN (extract(epoch FROM clock_timestamp() - clock.timeline_since) * 1000)::bigint
                END,
                nodes.id, nodes.key_ids, nodes.lease_ms, nodes.applied, nodes.renewed_at
         FROM primary_state CROSS JOIN revocation_clock AS clock LEFT JOIN nodes ON true

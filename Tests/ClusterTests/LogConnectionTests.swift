@@ -315,6 +315,12 @@ import Testing
             let young = try #require(try await fixture.store.roll().timelineAge)
             #expect(young < .seconds(600))
 
+            // Where the clock is far behind the purge horizon, too: it is young by the clock.
+            try await fixture.unguarded(
+                "purge_horizon", sql: "UPDATE purge_horizon SET at = now() + interval '2 days'")
+            #expect(try #require(try await fixture.store.roll().timelineAge) < .seconds(600))
+            #expect(try await fixture.store.examine().silentNodes == 0)
+
             // A clock that was set back.
             try await fixture.unguarded(
                 "revocation_clock",

@@ -51,7 +51,7 @@ import Testing
             for _ in 0..<2 {
                 // The first is alone; whoever comes meanwhile waits for one of their own.
                 group.addTask {
-                    try await repeats.perform("a") { requests in
+                    try await repeats.perform("a", by: .now + .seconds(60)) { requests, _ in
                         await work(requests)
                         return requests
                     }
@@ -60,14 +60,16 @@ import Testing
             }
             for _ in 0..<8 {
                 group.addTask {
-                    try await repeats.perform("a") { requests in
+                    try await repeats.perform("a", by: .now + .seconds(60)) { requests, _ in
                         await work(requests)
                         return requests
                     }
                 }
             }
             // Another key waits for nobody.
-            group.addTask { try await repeats.perform("b") { $0 + 100 } }
+            group.addTask {
+                try await repeats.perform("b", by: .now) { requests, _ in requests + 100 }
+            }
             try await Task.sleep(for: .milliseconds(50))
             #expect(work.begun == [1])
             await work.finishAll(10)
@@ -89,8 +91,8 @@ import Testing
             for _ in 0..<5 {
                 group.addTask {
                     do {
-                        _ = try await repeats.perform("a") {
-                            (requests) async throws(StoreError) in
+                        _ = try await repeats.perform("a", by: .now + .seconds(60)) {
+                            (requests, _) async throws(StoreError) in
                             await work(requests)
                             if work.begun.count > 1 { throw .unavailable("a test") }
                             return requests
@@ -109,6 +111,36 @@ import Testing
             return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
         }
         #expect(failed == 4)
-        #expect(try await repeats.perform("a") { $0 } == 1)
+        #expect(try await repeats.perform("a", by: .now) { requests, _ in requests } == 1)
+    }
+
+    /// Whoever has no time left is told so, and what is done for the others has the time of the last.
+    @Test func eachWaitsForItsOwnTime() async throws {
+        let repeats = Repeats<String, Duration>()
+        let work = Work()
+        let began = ContinuousClock.now
+        @Sendable func ask(_ deadline: Duration) async -> Duration? {
+            try? await repeats.perform("a", by: began + deadline) { requests, last in
+                await work(requests)
+                return last - began
+            }
+        }
+        try await withThrowingTaskGroup(of: Duration?.self) { group in
+            group.addTask { await ask(.seconds(1)) }
+            await work.until(1)
+            // The first is still under way when this one's time is up.
+            #expect(await ask(.milliseconds(50)) == nil)
+            for seconds in [70, 90, 80] { group.addTask { await ask(.seconds(seconds)) } }
+            try await Task.sleep(for: .milliseconds(100))
+            await work.finishAll(4)
+            var lasts: [Duration?] = []
+            for try await last in group { lasts.append(last) }
+            #expect(lasts.count == 4)
+            #expect(lasts.contains(.seconds(1)))
+            #expect(lasts.contains(.seconds(90)))
+            #expect(!lasts.contains(nil))
+        }
+        // And nothing is left over.
+        #expect(repeats.isIdle)
     }
 }

@@ -277,6 +277,28 @@ def test_many_logins(doornail, pair, eve, app):
     assert "You are logged in nowhere else." in page.text and "not shown" not in page.text
 
 
+def test_a_login_that_does_not_begin_ends_none(doornail, pair, eve):
+    """Another person's login in this browser goes on where there is no room for the new one."""
+    mine = doornail.user("mallory")
+    here = device(pair[0], mine)
+    doornail.sql(
+        f"""
+        ALTER TABLE sessions DISABLE TRIGGER USER;
+        INSERT INTO sessions (
+            id, user_id, user_epoch, secret_hash, amr, idle_expires_at, expires_at)
+        SELECT gen_random_uuid(), id, epoch, sha256('x'), '{{pwd}}', now() + interval '1 day',
+               now() + interval '1 day' FROM users, generate_series(1, 100) WHERE id = '{eve.id}';
+        ALTER TABLE sessions ENABLE TRIGGER USER
+        """
+    )
+    try:
+        page = here.follow(here.login(eve.name, eve.password, here.open("/login?prompt=login")))
+        assert page.is_login and "on 100 devices" in page.alert
+        assert mine.name in here.open("/account").text
+    finally:
+        doornail.cli("revoke", "user", eve.name)
+
+
 def test_one_login_too_many(doornail, pair, eve, app):
     """The least recently used ends: by itself once it has rested, and else if the person wants it."""
     here = device(pair[0], eve)
@@ -304,7 +326,9 @@ def test_one_login_too_many(doornail, pair, eve, app):
     assert "do not belong together" in there.follow(there.login(eve.name, "wrong", page)).alert
     assert doornail.sql(by_use, eve.id) == alive_before
 
-    # Who gives it once more, there, logs in, and goes on to where the login led.
+    # Who gives it once more, there, logs in, and goes on to where the login led; also after a slip.
+    page = there.follow(there.login(eve.name, "wrong", page))
+    assert "do not belong together" in page.alert
     page = there.follow(there.login(eve.name, eve.password, page))
     assert urlsplit(page.url).path == "/account" and there.session
     ended = "SELECT revoked_reason, revoked_by FROM sessions WHERE id = %s"

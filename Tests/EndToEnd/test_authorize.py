@@ -4,6 +4,7 @@ import re
 import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import psycopg
 import pytest
 
 import rawhttp
@@ -22,6 +23,43 @@ def app(doornail):
 def machine(doornail):
     """A client with a redirect URI that may not use it."""
     return doornail.client("machine", "--redirect-uri", REDIRECT, "--scope", "photos:read")
+
+
+@pytest.mark.parametrize("hours", [23, 26, 72, 300])
+def test_a_login_that_was_not_used_for_a_while(doornail, node, app, hours):
+    """A use is noted now and then; an app is reached however long ago that was."""
+    person = doornail.user(f"rested-{hours}")
+    browser = Browser(node)
+    browser.log_in(person)
+    doornail.sql(
+        "UPDATE sessions SET last_seen_at = last_seen_at - %s * interval '1 hour' "
+        "WHERE user_id = %s",
+        hours,
+        person.id,
+    )
+    assert browser.tokens(app).access
+
+
+def test_a_code_of_an_older_node(doornail, node, app, ada):
+    """A node of the version before makes its id from the last use; one that is old is no new one else."""
+    browser = Browser(node)
+    browser.log_in(ada)
+    browser.tokens(app)
+    old = (
+        "INSERT INTO authorization_codes (id, client, client_epoch, user_id, user_epoch, session, scope, "
+        "audiences, redirect_uri, redirect_uri_sent, code_challenge, expires_at) "
+        "SELECT '01890a5d-ac96-774b-bcce-b302099a8057', client, client_epoch, user_id, user_epoch, "
+        "session, scope, audiences, redirect_uri, redirect_uri_sent, code_challenge, expires_at "
+        "FROM authorization_codes LIMIT 1"
+    )
+    with pytest.raises(psycopg.errors.IntegrityConstraintViolation):
+        doornail.sql(old)
+    doornail.sql(
+        "INSERT INTO nodes (id, key_ids, version, lease_ms) "
+        "SELECT gen_random_uuid(), key_ids, 'old', 50 FROM nodes LIMIT 1"
+    )
+    doornail.sql(old)
+    doornail.sql("DELETE FROM nodes WHERE version = 'old'")
 
 
 def url(client, **parameters):

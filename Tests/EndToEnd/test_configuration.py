@@ -1,6 +1,7 @@
 """Configuration: where it comes from, and what check and serve say that is wrong with it."""
 
 import json
+import re
 import os
 import time
 
@@ -82,6 +83,9 @@ def test_configuration_file(doornail, tmp_path):
     for env, arguments in (({"DOORNAIL_CONFIG": str(path)}, ()), ({}, ("--config", str(path)))):
         done = doornail.run("client", "list", *arguments, drop=("DATABASE_URL",), env=env)
         assert done.returncode == 0, done.stderr
+    # What is no file has no owner whose it would be alone.
+    device = doornail.run("client", "list", "--config", "/dev/null")
+    assert "chmod" not in device.stderr
     missing = doornail.run("client", "list", "--config", str(tmp_path / "none.json"))
     assert missing.returncode != 0 and "none.json" in missing.stderr
     path.write_text(json.dumps({"databse_url": doornail.url}))
@@ -173,7 +177,10 @@ def test_check_tells_of_nodes_that_are_gone(cluster, tmp_path):
         )
         _, gone = about_leases(own)
         assert gone[0] == "warning" and "database: 1;" in gone[1] and " 315 ms " in gone[1]
-        assert "running nodes: 0" in own.run("check").stdout
+        told = own.run("check").stdout
+        assert "running nodes: 0" in told
+        # And up to when what is over is removed.
+        assert re.search(r"what was over before 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ is removed", told)
         node.start()
         deadline = time.monotonic() + 10
         while len(about_leases(own)) > 1:

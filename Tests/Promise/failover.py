@@ -19,7 +19,7 @@ from faults import (
 from races import lock_nodes, wide_ends
 from workload import NODE_NAMES
 
-# How far behind a standby's wall clock may be: less than the hour that is promised.
+# How far behind a standby's wall clock may be: less than its tokens live (2 h).
 CLOCK_BEHIND = -3000
 # Nodes find the new primary after their connections to the old one have timed out.
 FIND_SECONDS = 15

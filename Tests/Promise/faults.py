@@ -16,9 +16,8 @@ from workload import NODE_NAMES
 
 HOUR = 3600
 DAY = 24 * HOUR
-# How far a database's clock leaps: within the hour that is promised and beyond it; past the life of
-# access tokens (2 h), past what is remembered of them for an hour more, past the day that ends are
-# remembered, and past every login and grant.
+# How far a database's clock leaps: a little; past the life of access tokens (2 h), and an hour more; past the
+# day that ends are remembered; and past every login and grant.
 LEAPS = (1, 65 * 60, 2.1 * HOUR, 3.1 * HOUR, 1.1 * DAY, 365 * DAY)
 # The last that a node removes each time; it does so every 20 to 40 s.
 LAST_REMOVAL = "housekeeping_throttles"

@@ -31,6 +31,8 @@ import Testing
     /// A login, a grant and a code, saved as they were while they lived.
     private func saved(_ fixture: StoreFixture) async throws {
         let (client, cookie, _) = try await fixture.household()
+        try await fixture.unguarded(
+            "authorization_codes", sql: "DELETE FROM authorization_codes")
         _ = try await fixture.code(client, fixture.sessionUser(cookie))
         for table in Self.families + ["clients", "users"] {
             try await fixture.sql("CREATE TABLE saved_\(table) AS SELECT * FROM \(table)")
@@ -98,6 +100,84 @@ import Testing
             }
             await other.close()
             try await refuses(fixture, "BEGIN ISOLATION LEVEL REPEATABLE READ; \(put); COMMIT")
+        }
+    }
+
+    /// The horizon may pass an id while its insert waits: what was deleted then needs no memory.
+    @Test(arguments: families)
+    func norDoesAHorizonThatPasses(table: String) async throws {
+        try await StoreFixture.with { fixture in
+            try await saved(fixture)
+            let id = "01890a5d-ac96-774b-bcce-b302099a8057"
+            try await fixture.sql("UPDATE saved_\(table) SET id = '\(id)'")
+            try await fixture.unguarded(
+                table, "purge_horizon",
+                sql: "UPDATE \(table) SET id = '\(id)'; "
+                    + "UPDATE purge_horizon SET at = '2020-01-01'")
+            let other = try await PostgresConnection.open(
+                url: fixture.url, applicationName: "other", statements: [],
+                deadline: .now + .seconds(10))
+            let pid = try await other.execute(
+                Statement<StoreFixture.TextRow>("pid", "SELECT pg_backend_pid()::text"),
+                deadline: .now + .seconds(10)
+            ).map(\.text).joined()
+            try await fixture.sql(
+                "BEGIN; UPDATE purge_horizon SET at = clock_timestamp() - interval '1 day'; "
+                    + "DELETE FROM \(table)")
+            async let inserted: Void = other.script(
+                "INSERT INTO \(table) SELECT * FROM saved_\(table)",
+                deadline: .now + .seconds(10))
+            while try await fixture.value(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = \(pid)") == "0"
+            {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            try await fixture.sql("COMMIT")
+            do {
+                try await inserted
+                Issue.record("it was put back")
+            } catch PostgresError.refused(let state, _, _) {
+                #expect(state == "23000")
+            }
+            await other.close()
+        }
+    }
+
+    /// Nor does what a statement runs for each row that it deletes; nor a truncation by a transaction
+    /// whose view of the table is older.
+    @Test(arguments: families)
+    func norDoesTheStatementItself(table: String) async throws {
+        try await StoreFixture.with { fixture in
+            try await saved(fixture)
+            try await fixture.sql(
+                """
+                CREATE FUNCTION back() RETURNS integer LANGUAGE plpgsql AS $$
+                BEGIN INSERT INTO \(table) SELECT * FROM saved_\(table); RETURN 1; END $$
+                """)
+            try await refuses(fixture, "DELETE FROM \(table) RETURNING back()")
+            try await refuses(
+                fixture, "BEGIN ISOLATION LEVEL REPEATABLE READ; TRUNCATE \(table); COMMIT")
+        }
+    }
+
+    /// A user that is put back brings no login along, whatever it says of who moved its epoch.
+    @Test func aUserThatIsPutBackTakesNoLoginAlong() async throws {
+        try await StoreFixture.with { fixture in
+            try await saved(fixture)
+            try await fixture.sql(
+                "UPDATE users SET epoch = epoch + 1000000000000; "
+                    + "DROP TABLE saved_users; CREATE TABLE saved_users AS SELECT * FROM users")
+            try await fixture.unguarded(
+                "sessions", sql: "UPDATE sessions SET user_epoch = (SELECT epoch FROM users)")
+            try await refuses(
+                fixture,
+                """
+                BEGIN; DELETE FROM users;
+                UPDATE saved_users SET epoch_moved_by = pg_current_xact_id();
+                INSERT INTO users SELECT * FROM saved_users;
+                SELECT set_config('doornail.keeps', id::text, true) FROM sessions;
+                UPDATE sessions SET user_epoch = user_epoch + 1; COMMIT
+                """)
         }
     }
 

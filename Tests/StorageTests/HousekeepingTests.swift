@@ -123,6 +123,22 @@ import Testing
         }
     }
 
+    /// The statement cannot call what the trigger goes by.
+    @Test func whatIsForgottenIsRefusedByItsId() async throws {
+        try await StoreFixture.with { fixture in
+            try await fixture.sql(
+                """
+                INSERT INTO deleted_ids (id) SELECT first_new_id();
+                INSERT INTO deleted_ids (id)
+                SELECT (lpad(to_hex(('x' || left(replace(first_new_id()::text, '-', ''), 12))
+                    ::bit(48)::bigint - 1), 12, '0') || 'ffffffffffffffffffff')::uuid
+                """)
+            #expect(try await fixture.tidy().reduce(0) { $0 + $1.rows } == 1)
+            #expect(
+                try await fixture.value("SELECT id = first_new_id() FROM deleted_ids") == "true")
+        }
+    }
+
     /// A redeemed code is known as long as its replay ends something.
     @Test func aRedeemedCodeIsRemembered() async throws {
         try await StoreFixture.with { fixture in

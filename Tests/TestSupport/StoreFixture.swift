@@ -42,7 +42,18 @@ package struct StoreFixture: Sendable {
     package func unguarded(_ tables: String..., sql text: String) async throws {
         for table in tables { try await sql("ALTER TABLE \(table) DISABLE TRIGGER USER") }
         try await sql(text)
-        for table in tables { try await sql("ALTER TABLE \(table) ENABLE TRIGGER USER") }
+        for table in tables {
+            try await sql(
+                """
+                DO $$ DECLARE t name; BEGIN
+                FOR t IN SELECT tgname FROM pg_trigger
+                    WHERE tgrelid = '\(table)'::regclass AND NOT tgisinternal
+                LOOP
+                    EXECUTE format('ALTER TABLE \(table) ENABLE %s TRIGGER %I',
+                        CASE t WHEN 'apply' THEN 'REPLICA' ELSE 'ALWAYS' END, t);
+                END LOOP; END $$
+                """)
+        }
     }
 
     /// The first column of a query, as text.

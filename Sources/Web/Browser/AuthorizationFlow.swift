@@ -151,11 +151,12 @@ struct AuthorizationFlow: Sendable {
     }
 
     /// Sends the browser back to the client with a code.
-    func issue(to login: SessionUser, _ browser: Browser) async throws -> Response {
+    /// - Parameter now: when the login was read.
+    func issue(
+        to login: SessionUser, at now: UnixTime, _ browser: Browser
+    ) async throws -> Response {
         var random = SystemRandomNumberGenerator()
-        let id = Identifier(
-            milliseconds: UInt64(clamping: login.session.lastSeenAt.seconds) &* 1000,
-            using: &random)
+        let id = Identifier(milliseconds: UInt64(clamping: now.seconds) &* 1000, using: &random)
         let code = AuthorizationCode(
             id: id, keyID: try services.node.signingKeyID(unretired: unretiredKeyIDs))
         try await services.store.issueCode(

@@ -29,7 +29,7 @@ struct AuthorizeEndpoint: Sendable {
         case .refuse(let refusal): throw refusal
         case .issue:
             guard let user = login.user else { return try flow.toLogin(login, browser) }
-            return try await flow.issue(to: user, browser)
+            return try await flow.issue(to: user, at: login.readAt, browser)
         }
     }
 

@@ -30,7 +30,8 @@ struct ConsentEndpoint: Sendable {
         }
         if request.method == .post, try browser.isOurs(form, of: .consent) {
             switch form["decision"] {
-            case "allow": return try await allow(flow, user, browser, context)
+            case "allow":
+                return try await allow(flow, user, at: login.readAt, browser, context)
             case "deny":
                 context.log.outcome = "access_denied"
                 throw flow.request.refusal(.accessDenied, "the person did not allow it")
@@ -47,7 +48,7 @@ struct ConsentEndpoint: Sendable {
     }
 
     private func allow(
-        _ flow: AuthorizationFlow, _ user: SessionUser, _ browser: Browser,
+        _ flow: AuthorizationFlow, _ user: SessionUser, at now: UnixTime, _ browser: Browser,
         _ context: DoornailContext
     ) async throws -> Response {
         let client = flow.request.client
@@ -56,7 +57,7 @@ struct ConsentEndpoint: Sendable {
             try await services.store.rememberConsent(
                 of: user.user.id, to: client.id, scope: flow.request.scope, by: context.deadline)
         }
-        return try await flow.issue(to: user, browser)
+        return try await flow.issue(to: user, at: now, browser)
     }
 
     private func page(

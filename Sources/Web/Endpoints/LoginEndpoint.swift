@@ -51,9 +51,9 @@ struct LoginEndpoint: Sendable {
                 words, action: browser.path(.login), hidden: hidden,
                 username: flow?.request.loginHint ?? form["login_hint"] ?? "",
                 clientName: flow?.request.client.name,
-                alert: isFull
-                    ? words.login.full(Limits.sessionsPerUser)
-                    : form["failed"].map { _ in words.login.mismatch },
+                alert: form["failed"] != nil
+                    ? words.login.mismatch
+                    : isFull ? words.login.full(Limits.sessionsPerUser) : nil,
                 formTargets: flow.map { [$0.request.address.redirectURI.text] } ?? []))
     }
 
@@ -73,7 +73,8 @@ struct LoginEndpoint: Sendable {
             username: form["username"] ?? "", password: Redacted(form["password"] ?? ""))
         guard let user = try await attempt.verified(browser, context, services) else {
             context.log.outcome = "wrong_password"
-            return browser.redirect(to: browser.path(.login, again + [("failed", "1")]))
+            let offer = form["oldest"] == "end" ? [("full", "1")] : []
+            return browser.redirect(to: browser.path(.login, again + offer + [("failed", "1")]))
         }
         guard
             let cookies = try await begin(
@@ -102,7 +103,7 @@ struct LoginEndpoint: Sendable {
     }
 
     /// Begins the login: the same session with a new secret where this person was logged in here,
-    /// else a new session, once another person's has ended. Nil where the person has as many as may be.
+    /// else a new session, and then another person's ends. Nil where the person has as many as may be.
     /// - Parameter endingOldest: the person was told so, and ends the least recently used one instead.
     private func begin(
         _ user: VerifiedUser, endingOldest: Bool, _ browser: Browser, _ context: DoornailContext
@@ -121,12 +122,6 @@ struct LoginEndpoint: Sendable {
                 {
                     cookie = renewed
                 }
-            } else {
-                _ = try await services.revoker.end(
-                    .session(present.session.id),
-                    because: Cause(
-                        reason: "another person logged in here", actor: "user:\(user.id)"),
-                    by: context.deadline)
             }
         }
         if cookie == nil {
@@ -149,7 +144,16 @@ struct LoginEndpoint: Sendable {
                     by: context.deadline)
                 beginning = try await tryToBegin()
             }
-            if case .begun = beginning { cookie = new }
+            guard case .begun = beginning else { return nil }
+            // The browser has no cookie of the new one until the answer, which a failure here replaces.
+            if let present = before.user, present.user.id != user.id {
+                _ = try await services.revoker.end(
+                    .session(present.session.id),
+                    because: Cause(
+                        reason: "another person logged in here", actor: "user:\(user.id)"),
+                    by: context.deadline)
+            }
+            cookie = new
         }
         guard let cookie else { return nil }
         context.log.sid = cookie.session.description

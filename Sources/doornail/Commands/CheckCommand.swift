@@ -102,6 +102,13 @@ struct CheckCommand: AsyncParsableCommand {
         if e.encoding != "UTF8" {
             add("problem", "the database's encoding is \(e.encoding); make it with UTF8")
         }
+        if e.offTriggers > 0 {
+            add(
+                "problem",
+                "\(e.offTriggers) triggers are not always on, so what is written by hand is not "
+                    + "guarded: as the owner, ALTER TABLE ... ENABLE ALWAYS TRIGGER ... for each "
+                    + "(ENABLE REPLICA for those that are called apply)")
+        }
         if e.mayAnybodyMakeTables {
             add(
                 "warning",
@@ -118,7 +125,8 @@ struct CheckCommand: AsyncParsableCommand {
                 "ok",
                 "PostgreSQL \(e.serverVersion / 10_000), timeline \(e.primary.timeline); clients: "
                     + "\(e.clients), running nodes: \(e.nodes - e.silentNodes), "
-                    + "log entries so far: \(e.lastNumber)")
+                    + "log entries so far: \(e.lastNumber), what was over before "
+                    + "\(e.purgeHorizon.text) is removed")
         }
         return findings
     }

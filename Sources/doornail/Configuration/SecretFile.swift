@@ -15,9 +15,11 @@ struct SecretFile {
     /// What messages call it.
     let name: String
 
+    /// Of a file as files are: a device, a pipe or a socket has no contents that wait there.
     private var mode: mode_t? {
         var status = stat()
-        return unsafe stat(path, &status) == 0 ? status.st_mode : nil
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return status.st_mode & S_IFMT == S_IFREG ? status.st_mode : nil
     }
 
     /// Refuses a file that others than its owner may write to: whoever chooses the secret makes tokens.
