@@ -293,7 +293,8 @@ def test_a_login_that_does_not_begin_ends_none(doornail, pair, eve):
     )
     try:
         page = here.follow(here.login(eve.name, eve.password, here.open("/login?prompt=login")))
-        assert page.is_login and "on 100 devices" in page.alert
+        assert page.is_login, (page.url, page.text)
+        assert "on 100 devices" in page.alert
         assert mine.name in here.open("/account").text
     finally:
         doornail.cli("revoke", "user", eve.name)

@@ -98,7 +98,7 @@ package struct SigningKeySet: Sendable {
     ) async throws {
         document = #"{"keys":["# + published.joined(separator: ",") + "]}"
         keys = JWTKeyCollection()
-        for jwk in known { try await keys.add(jwk: JWK(json: jwk)) }
+        for jwk in known { try await keys.add(jwk: Self.publicKey(jwk)) }
         var table: [SigningAlgorithm: String] = [:]
         for key in signers {
             let kid = JWKIdentifier(string: key.kid)
@@ -119,7 +119,17 @@ package struct SigningKeySet: Sendable {
 
     /// Whether a text is the public JWK of a key.
     package static func canRead(_ jwk: String) async -> Bool {
-        (try? await JWTKeyCollection().add(jwk: JWK(json: jwk))) != nil
+        (try? await JWTKeyCollection().add(jwk: publicKey(jwk))) != nil
+    }
+
+    private struct NotPublic: Error {}
+
+    /// A private key is none that others verify by, and the library traps on some whose numbers do not
+    /// belong together.
+    private static func publicKey(_ text: String) throws -> JWK {
+        let jwk = try JWK(json: text)
+        guard jwk.privateExponent == nil else { throw NotPublic() }
+        return jwk
     }
 
     package func signs(by algorithm: SigningAlgorithm) -> Bool { signers[algorithm] != nil }

@@ -28,7 +28,7 @@ struct LoginEndpoint: Sendable {
         if let text = form["continue"] {
             flow = try await AuthorizationFlow(
                 query: AuthorizationFlow.query(continuing: text, context), context, services)
-        } else if form["prompt"] == nil {
+        } else if ["prompt", "failed", "full"].allSatisfy({ form[$0] == nil }) {
             let login = try await browser.login()
             if let user = login.user {
                 if Self.leadsToAccount(form) {
