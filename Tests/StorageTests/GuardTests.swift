@@ -24,6 +24,34 @@ import Testing
         }
     }
 
+    /// An insert of another connection's that waits for a deletion under way.
+    private func refuses(
+        _ fixture: StoreFixture, _ insert: String, while deletion: String
+    ) async throws {
+        let other = try await PostgresConnection.open(
+            url: fixture.url, applicationName: "other", statements: [],
+            deadline: .now + .seconds(10))
+        let pid = try await other.execute(
+            Statement<StoreFixture.TextRow>("pid", "SELECT pg_backend_pid()::text"),
+            deadline: .now + .seconds(10)
+        ).map(\.text).joined()
+        try await fixture.sql("BEGIN; \(deletion)")
+        async let inserted: Void = other.script(insert, deadline: .now + .seconds(10))
+        while try await fixture.value(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = \(pid)") == "0"
+        {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        try await fixture.sql("COMMIT")
+        do {
+            try await inserted
+            Issue.record("\(insert): it was put back")
+        } catch PostgresError.refused(let state, _, _) {
+            #expect(state == "23000")
+        }
+        await other.close()
+    }
+
     // MARK: Rows that are put back
 
     static let families = ["sessions", "grants", "authorization_codes"]
@@ -77,28 +105,7 @@ import Testing
         try await StoreFixture.with { fixture in
             try await saved(fixture)
             let put = "INSERT INTO \(table) SELECT * FROM saved_\(table)"
-            let other = try await PostgresConnection.open(
-                url: fixture.url, applicationName: "other", statements: [],
-                deadline: .now + .seconds(10))
-            let pid = try await other.execute(
-                Statement<StoreFixture.TextRow>("pid", "SELECT pg_backend_pid()::text"),
-                deadline: .now + .seconds(10)
-            ).map(\.text).joined()
-            try await fixture.sql("BEGIN; DELETE FROM \(table)")
-            async let inserted: Void = other.script(put, deadline: .now + .seconds(10))
-            while try await fixture.value(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = \(pid)") == "0"
-            {
-                try await Task.sleep(for: .milliseconds(5))
-            }
-            try await fixture.sql("COMMIT")
-            do {
-                try await inserted
-                Issue.record("it was put back")
-            } catch PostgresError.refused(let state, _, _) {
-                #expect(state == "23000")
-            }
-            await other.close()
+            try await refuses(fixture, put, while: "DELETE FROM \(table)")
             try await refuses(fixture, "BEGIN ISOLATION LEVEL REPEATABLE READ; \(put); COMMIT")
         }
     }
@@ -114,32 +121,10 @@ import Testing
                 table, "purge_horizon",
                 sql: "UPDATE \(table) SET id = '\(id)'; "
                     + "UPDATE purge_horizon SET at = '2020-01-01'")
-            let other = try await PostgresConnection.open(
-                url: fixture.url, applicationName: "other", statements: [],
-                deadline: .now + .seconds(10))
-            let pid = try await other.execute(
-                Statement<StoreFixture.TextRow>("pid", "SELECT pg_backend_pid()::text"),
-                deadline: .now + .seconds(10)
-            ).map(\.text).joined()
-            try await fixture.sql(
-                "BEGIN; UPDATE purge_horizon SET at = clock_timestamp() - interval '1 day'; "
+            try await refuses(
+                fixture, "INSERT INTO \(table) SELECT * FROM saved_\(table)",
+                while: "UPDATE purge_horizon SET at = clock_timestamp() - interval '1 day'; "
                     + "DELETE FROM \(table)")
-            async let inserted: Void = other.script(
-                "INSERT INTO \(table) SELECT * FROM saved_\(table)",
-                deadline: .now + .seconds(10))
-            while try await fixture.value(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = \(pid)") == "0"
-            {
-                try await Task.sleep(for: .milliseconds(5))
-            }
-            try await fixture.sql("COMMIT")
-            do {
-                try await inserted
-                Issue.record("it was put back")
-            } catch PostgresError.refused(let state, _, _) {
-                #expect(state == "23000")
-            }
-            await other.close()
         }
     }
 

@@ -1,3 +1,5 @@
+// `stat` is of the module whose headers were read first: this one, or Glibc.
+import CoreFoundation
 import Foundation
 
 #if canImport(Glibc)
