@@ -140,7 +140,9 @@ class Cluster:
         } | self.settings
         command = [program("postgres"), "-D", str(self.data)]
         for name, value in options.items():
-            command += ["-c", f"{name}={value}"]
+            # None leaves it to the configuration, which a reload can change.
+            if value is not None:
+                command += ["-c", f"{name}={value}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -1,14 +1,14 @@
 """Configuration: where it comes from, and what check and serve say that is wrong with it."""
 
 import json
-import re
 import os
+import re
 import time
 
 import pytest
 
 from postgres import Cluster
-from support import Doornail
+from support import Doornail, assert_unavailable
 
 
 def test_secret_from_a_file(doornail, tmp_path):
@@ -223,6 +223,45 @@ def test_check_finds_asynchronous_commits(cluster, tmp_path, level):
     assert "synchronous_commit" in done.stdout + done.stderr
     done = own.run("client", "create", "--id", "x", "--name", "x")
     assert done.returncode == 1 and "synchronous_commit" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "setting, weak",
+    [("synchronous_commit", "off"), ("synchronous_commit", "local"), ("fsync", "off"),
+     ("full_page_writes", "off")],
+)  # fmt: skip
+def test_settings_that_are_reloaded(weakened, setting, weak):
+    """A setting that loses commits is found under connections that are open, by the next end."""
+    cluster, own, node, app = weakened
+    token = node.token(app)
+
+    def change(statement):
+        with cluster.connect("postgres") as connection:
+            connection.execute(statement)
+            connection.execute("SELECT pg_reload_conf()")
+
+    change(f"ALTER SYSTEM SET {setting} = {weak}")
+    try:
+        deadline = time.monotonic() + 10
+        while node.revoke(app, token).status_code == 200:
+            assert time.monotonic() < deadline, "it is answered all the same"
+        assert_unavailable(node.revoke(app, token))
+        told = own.run("check")
+        assert told.returncode == 1 and f"{setting} is {weak}" in told.stdout + told.stderr
+    finally:
+        change(f"ALTER SYSTEM RESET {setting}")
+    node.wait_until_ready()
+    node.end(app, token)
+
+
+@pytest.fixture(scope="module")
+def weakened(tmp_path_factory):
+    cluster = Cluster(synchronous_commit=None, fsync=None, full_page_writes=None)
+    own = Doornail(cluster, "weakened", tmp_path_factory.mktemp("weakened"))
+    node = own.node()
+    yield cluster, own, node, own.client("app")
+    own.stop()
+    cluster.remove()
 
 
 def test_the_environment_is_not_shown(doornail):
