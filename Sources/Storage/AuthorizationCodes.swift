@@ -51,7 +51,7 @@ enum AuthorizationCodes {
                 redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at,
                 authenticated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                    clock_timestamp() + make_interval(secs => $13::bigint), $14)
+                    (SELECT now FROM primary_state) + make_interval(secs => $13::bigint), $14)
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
@@ -157,8 +157,8 @@ enum AuthorizationCodes {
                 id, client, client_epoch, user_id, user_epoch, session, is_offline, scope,
                 audiences, authenticated_at, key_id, idle_expires_at, expires_at)
             SELECT $2, client, client_epoch, user_id, user_epoch, session, $3, scope, audiences,
-                   authenticated_at, $4, clock_timestamp() + make_interval(secs => $5::bigint),
-                   clock_timestamp() + make_interval(secs => $6::bigint)
+                   authenticated_at, $4, (SELECT now FROM primary_state) + make_interval(secs => $5::bigint),
+                   (SELECT now FROM primary_state) + make_interval(secs => $6::bigint)
             FROM redeemed
             RETURNING id),
         surplus AS MATERIALIZED (

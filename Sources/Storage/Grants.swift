@@ -114,7 +114,8 @@ enum Grants {
                                   THEN clock_timestamp() ELSE g.rotated_at END,
                 key_id = CASE WHEN l.present = l.generation THEN l.key_id ELSE g.key_id END,
                 idle_expires_at = CASE WHEN l.present = l.generation
-                                       THEN clock_timestamp() + make_interval(secs => l.idle)
+                                       THEN (SELECT now FROM primary_state)
+                                            + make_interval(secs => l.idle)
                                        ELSE g.idle_expires_at END,
                 retries = g.retries + CASE WHEN l.present = l.generation THEN 0 ELSE 1 END,
                 last_used_at = clock_timestamp()

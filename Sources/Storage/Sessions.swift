@@ -102,8 +102,8 @@ enum Sessions {
                 id, user_id, user_epoch, secret_hash, amr, user_agent, address, idle_expires_at,
                 expires_at)
             SELECT $1, $2, $3, $4, $5, $6, $7,
-                   clock_timestamp() + make_interval(secs => $8::bigint),
-                   clock_timestamp() + make_interval(secs => $9::bigint)
+                   (SELECT now FROM primary_state) + make_interval(secs => $8::bigint),
+                   (SELECT now FROM primary_state) + make_interval(secs => $9::bigint)
             FROM stated WHERE most IS NOT NULL AND rest IS NOT NULL AND nobody IS NOT NULL
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
@@ -127,8 +127,8 @@ enum Sessions {
             UPDATE sessions SET
                 secret_hash = $4, previous_secret_hash = $10, amr = $5, user_agent = $6, address = $7,
                 authenticated_at = clock_timestamp(), last_seen_at = clock_timestamp(),
-                idle_expires_at = clock_timestamp() + make_interval(secs => $8::bigint),
-                expires_at = clock_timestamp() + make_interval(secs => $9::bigint)
+                idle_expires_at = (SELECT now FROM primary_state) + make_interval(secs => $8::bigint),
+                expires_at = (SELECT now FROM primary_state) + make_interval(secs => $9::bigint)
             WHERE id = $1 AND user_id = $2 AND user_epoch = $3 AND revoked_at IS NULL
               AND idle_expires_at > clock_timestamp() AND expires_at > clock_timestamp()
             RETURNING id)
@@ -148,7 +148,7 @@ enum Sessions {
         used AS (
             UPDATE sessions SET
                 last_seen_at = clock_timestamp(),
-                idle_expires_at = clock_timestamp() + make_interval(secs => $2::bigint),
+                idle_expires_at = (SELECT now FROM primary_state) + make_interval(secs => $2::bigint),
                 user_agent = coalesce($3, user_agent), address = coalesce($4, address),
                 previous_secret_hash = CASE WHEN secret_hash = $5 THEN NULL
                                             ELSE previous_secret_hash END

@@ -3,6 +3,22 @@ package import OAuth
 package import Postgres
 package import Storage
 
+/// Migrations of one database go one after the other anyway; who waits for a turn here does not run into
+/// the migrator's own limit.
+private actor MigrationTurns {
+    static let shared = MigrationTurns()
+    private var last: Task<Void, any Error>?
+
+    func run(_ migrate: @escaping @Sendable () async throws -> Void) async throws {
+        let task = Task { [last] in
+            _ = await last?.result
+            try await migrate()
+        }
+        last = task
+        try await task.value
+    }
+}
+
 /// A store on a migrated schema of its own, and a connection beside it for what an operator does.
 package struct StoreFixture: Sendable {
     package let store: Store
@@ -17,7 +33,9 @@ package struct StoreFixture: Sendable {
             let connection = try await PostgresConnection.open(
                 url: url, applicationName: "tests", statements: [],
                 deadline: .now + .seconds(10))
-            _ = try await Migrator(migrations: Migrations.all).migrate(on: connection)
+            try await MigrationTurns.shared.run {
+                _ = try await Migrator(migrations: Migrations.all).migrate(on: connection)
+            }
             let store = Store(
                 PostgresPool.Configuration(url: url, size: 4, applicationName: "tests"),
                 logger: TestDatabase.logger)
