@@ -20,14 +20,17 @@ DECLARE
     most bigint := nullif(current_setting('doornail.most_logins', true), '');
     rest_seconds bigint := nullif(current_setting('doornail.rest_seconds', true), '');
     oldest uuid;
+    present timestamptz;
 BEGIN
     IF most IS NULL OR rest_seconds IS NULL THEN
         RETURN NEW;
     END IF;
     PERFORM FROM users WHERE id = NEW.user_id FOR NO KEY UPDATE;
+    -- As nodes judge it (Primary.time).
+    present := greatest(clock_timestamp(), (SELECT at FROM purge_horizon WHERE id));
     -- A hundred at a time: there may be many from before there was a bound.
     UPDATE sessions SET
-        revoked_at = clock_timestamp(), revoked_reason = 'too many logins of one person',
+        revoked_at = present, revoked_reason = 'too many logins of one person',
         revoked_by = 'doornail', revocations = revocations + 1
     WHERE id = ANY (ARRAY(
             SELECT id FROM (
@@ -36,11 +39,10 @@ BEGIN
                 FROM sessions AS s
                 WHERE s.user_id = NEW.user_id AND s.user_epoch = NEW.user_epoch
                   AND s.revoked_at IS NULL AND s.id <> NEW.id
-                  AND s.idle_expires_at > clock_timestamp() AND s.expires_at > clock_timestamp()
-            ) AS alive
+                  AND s.idle_expires_at > present AND s.expires_at > present) AS alive
             WHERE place >= most ORDER BY last_seen_at, id LIMIT 100))
       AND revoked_at IS NULL
-      AND last_seen_at <= clock_timestamp() - make_interval(secs => rest_seconds);
+      AND last_seen_at <= present - make_interval(secs => rest_seconds);
     -- One that ended another is none too many.
     IF FOUND THEN
         RETURN NEW;
@@ -48,8 +50,7 @@ BEGIN
     SELECT (array_agg(s.id ORDER BY s.last_seen_at, s.id))[1] INTO oldest
     FROM sessions AS s
     WHERE s.user_id = NEW.user_id AND s.user_epoch = NEW.user_epoch AND s.revoked_at IS NULL
-      AND s.id <> NEW.id AND s.idle_expires_at > clock_timestamp()
-      AND s.expires_at > clock_timestamp()
+      AND s.id <> NEW.id AND s.idle_expires_at > present AND s.expires_at > present
     HAVING count(*) >= most;
     IF oldest IS NOT NULL THEN
         PERFORM set_config('doornail.in_the_way', oldest::text, true);

@@ -71,7 +71,7 @@ enum Accounts {
             SELECT s.id, count(*) OVER () AS total
             FROM sessions AS s JOIN users AS u ON u.id = s.user_id AND u.epoch = s.user_epoch
             WHERE s.user_id = $1 AND u.disabled_at IS NULL AND s.revoked_at IS NULL
-              AND s.idle_expires_at > clock_timestamp() AND s.expires_at > clock_timestamp()
+              AND s.idle_expires_at > \(Primary.time) AND s.expires_at > \(Primary.time)
             ORDER BY s.id = $2 DESC, s.last_seen_at DESC, s.id LIMIT $4),
         told AS MATERIALIZED (
             SELECT id, total FROM live
@@ -82,7 +82,7 @@ enum Accounts {
                      FROM grants AS g JOIN clients AS c
                        ON c.id = g.client AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
                      WHERE g.session = s.id AND NOT g.is_offline AND g.revoked_at IS NULL
-                       AND g.expires_at > clock_timestamp() ORDER BY c.name)
+                       AND g.expires_at > \(Primary.time) ORDER BY c.name)
         FROM primary_state
         LEFT JOIN told ON true
         LEFT JOIN sessions AS s ON s.id = told.id AND s.user_id = $1
@@ -104,8 +104,8 @@ enum Accounts {
     /// Grants that can be refreshed, of `grants AS g`, `clients AS c`.
     private static let isLive = """
         g.user_id = $1 AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
-        AND g.revoked_at IS NULL AND g.idle_expires_at > clock_timestamp()
-        AND g.expires_at > clock_timestamp()
+        AND g.revoked_at IS NULL AND g.idle_expires_at > \(Primary.time)
+        AND g.expires_at > \(Primary.time)
         """
 
     /// The live grants of a user (`$1`): those that hang on one session (`$2`), of which each client
@@ -175,8 +175,8 @@ enum Accounts {
         kept AS MATERIALIZED (
             SELECT login.id, login.user_id, login.user_epoch, login.user_epoch = $3 AS is_first
             FROM login JOIN person ON person.id = login.user_id AND person.epoch = login.user_epoch
-            WHERE login.revoked_at IS NULL AND login.idle_expires_at > clock_timestamp()
-              AND login.expires_at > clock_timestamp() AND person.disabled_at IS NULL
+            WHERE login.revoked_at IS NULL AND login.idle_expires_at > \(Primary.time)
+              AND login.expires_at > \(Primary.time) AND person.disabled_at IS NULL
               AND (login.user_epoch = $3 AND login.secret_hash = $8
                    OR login.user_epoch > $3
                       AND ($7::bytea IS NULL OR login.secret_hash = $7)
@@ -184,7 +184,7 @@ enum Accounts {
         ended AS (
             UPDATE users AS u SET
                 epoch = u.epoch + 1, password_hash = coalesce($4, u.password_hash),
-                ended_at = clock_timestamp(), ended_reason = $5, ended_by = $6
+                ended_at = \(Primary.time), ended_reason = $5, ended_by = $6
             FROM kept WHERE u.id = kept.user_id AND u.epoch = $3 AND kept.is_first
             RETURNING u.id, u.epoch),
         carried AS (

@@ -51,7 +51,7 @@ enum AuthorizationCodes {
                 redirect_uri, redirect_uri_sent, code_challenge, nonce, expires_at,
                 authenticated_at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-                    (SELECT now FROM primary_state) + make_interval(secs => $13::bigint), $14)
+                    \(Primary.time) + make_interval(secs => $13::bigint), $14)
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
             RETURNING id)
@@ -147,29 +147,31 @@ enum AuthorizationCodes {
             SELECT s.id FROM sessions AS s JOIN code ON s.id = code.session
             WHERE s.revoked_at IS NULL FOR SHARE OF s),
         redeemed AS (
-            UPDATE authorization_codes AS a SET redeemed_at = clock_timestamp(), grant_id = $2
+            UPDATE authorization_codes AS a SET redeemed_at = \(Primary.time), grant_id = $2
             FROM code JOIN login ON login.id = code.session
-            WHERE a.id = code.id AND code.grant_id IS NULL AND a.expires_at > clock_timestamp()
+            WHERE a.id = code.id AND code.grant_id IS NULL AND a.expires_at > \(Primary.time)
             RETURNING a.client, a.client_epoch, a.user_id, a.user_epoch, a.session, a.scope,
                       a.audiences, a.authenticated_at),
         made AS (
             INSERT INTO grants (
                 id, client, client_epoch, user_id, user_epoch, session, is_offline, scope,
-                audiences, authenticated_at, key_id, idle_expires_at, expires_at)
+                audiences, authenticated_at, key_id, created_at, rotated_at, last_used_at,
+                idle_expires_at, expires_at)
             SELECT $2, client, client_epoch, user_id, user_epoch, session, $3, scope, audiences,
-                   authenticated_at, $4, (SELECT now FROM primary_state) + make_interval(secs => $5::bigint),
-                   (SELECT now FROM primary_state) + make_interval(secs => $6::bigint)
+                   authenticated_at, $4, \(Primary.time), \(Primary.time), \(Primary.time),
+                   \(Primary.time) + make_interval(secs => $5::bigint),
+                   \(Primary.time) + make_interval(secs => $6::bigint)
             FROM redeemed
             RETURNING id),
         surplus AS MATERIALIZED (
             SELECT g.id FROM grants AS g JOIN redeemed USING (session, client)
-            WHERE g.revoked_at IS NULL AND g.expires_at > clock_timestamp()
+            WHERE g.revoked_at IS NULL AND g.expires_at > \(Primary.time)
             ORDER BY g.created_at DESC, g.id DESC OFFSET $7::bigint),
         locked AS MATERIALIZED (
             SELECT g.id FROM grants AS g JOIN surplus USING (id) ORDER BY g.id FOR UPDATE OF g),
         ended AS (
             UPDATE grants SET
-                revoked_at = clock_timestamp(), revoked_reason = 'too many grants in one session',
+                revoked_at = \(Primary.time), revoked_reason = 'too many grants in one session',
                 revoked_by = 'doornail', revocations = revocations + 1
             FROM locked WHERE grants.id = locked.id AND grants.revoked_at IS NULL
             RETURNING grants.id)

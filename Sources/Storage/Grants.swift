@@ -102,8 +102,8 @@ enum Grants {
             FROM (SELECT * FROM asked ORDER BY id) AS a
             CROSS JOIN LATERAL (
                 SELECT generation AS present,
-                       revoked_at IS NOT NULL OR expires_at <= clock_timestamp()
-                           OR idle_expires_at <= clock_timestamp() AS is_over,
+                       revoked_at IS NOT NULL OR expires_at <= \(Primary.time)
+                           OR idle_expires_at <= \(Primary.time) AS is_over,
                        rotated_at + make_interval(secs => a.retry) AS retry_until
                 FROM grants WHERE id = a.id FOR UPDATE) AS g),
         changed AS (
@@ -111,21 +111,21 @@ enum Grants {
                 generation = l.present
                     + CASE WHEN l.rotates AND l.present = l.generation THEN 1 ELSE 0 END,
                 rotated_at = CASE WHEN l.rotates AND l.present = l.generation
-                                  THEN clock_timestamp() ELSE g.rotated_at END,
+                                  THEN \(Primary.time) ELSE g.rotated_at END,
                 key_id = CASE WHEN l.present = l.generation THEN l.key_id ELSE g.key_id END,
                 idle_expires_at = CASE WHEN l.present = l.generation
-                                       THEN (SELECT now FROM primary_state)
+                                       THEN \(Primary.time)
                                             + make_interval(secs => l.idle)
                                        ELSE g.idle_expires_at END,
                 retries = g.retries + CASE WHEN l.present = l.generation THEN 0 ELSE 1 END,
-                last_used_at = clock_timestamp()
+                last_used_at = \(Primary.time)
             FROM locked AS l
             WHERE g.id = ANY (ARRAY[l.id]) AND NOT l.is_over AND (
                 l.present = l.generation
                 OR l.present = l.generation + 1 AND (
-                    clock_timestamp() < l.retry_until
+                    \(Primary.time) < l.retry_until
                     OR l.outage_began <= extract(epoch FROM l.retry_until)
-                       AND extract(epoch FROM clock_timestamp()) < l.outage_ended + l.retry))
+                       AND extract(epoch FROM \(Primary.time)) < l.outage_ended + l.retry))
             RETURNING g.id, g.generation, g.key_id)
         SELECT \(Primary.columns), changed.generation, changed.key_id, locked.present,
                locked.is_over
@@ -207,7 +207,7 @@ enum Grants {
             CROSS JOIN LATERAL (SELECT FROM grants WHERE id = a.id FOR UPDATE) AS g),
         ended AS (
             UPDATE grants AS g SET
-                revoked_at = coalesce(g.revoked_at, clock_timestamp()),
+                revoked_at = coalesce(g.revoked_at, \(Primary.time)),
                 revoked_reason = l.reason, revoked_by = l.actor, revocations = g.revocations + 1
             FROM locked AS l
             WHERE g.id = ANY (ARRAY[l.id])

@@ -18,6 +18,9 @@ package struct Primary: Sendable, Equatable {
     /// where there are none.
     package let weakness: String
 
+    /// What everything that begins, ends by itself, or is used is counted from and judged by, as SQL.
+    static let time = "greatest(clock_timestamp(), (SELECT at FROM purge_horizon WHERE id))"
+
     /// A common table expression of one row; `pg_control_checkpoint()` would lag.
     static let expression = """
         primary_state AS MATERIALIZED (
@@ -27,7 +30,7 @@ package struct Primary: Sendable, Equatable {
                         ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))
                              ::bit(32)::integer
                    END AS timeline,
-                   greatest(clock_timestamp(), (SELECT at FROM purge_horizon WHERE id)) AS now,
+                   \(time) AS now,
                    concat_ws(', ',
                        CASE WHEN current_setting('synchronous_commit') NOT IN ('on', 'remote_apply')
                             THEN 'synchronous_commit is ' || current_setting('synchronous_commit')

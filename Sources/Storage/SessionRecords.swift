@@ -94,8 +94,8 @@ enum SessionRecords {
                      FROM grants AS g JOIN clients AS c
                        ON c.id = g.client AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
                      WHERE g.session = s.id AND g.revoked_at IS NULL
-                       AND g.idle_expires_at > clock_timestamp()
-                       AND g.expires_at > clock_timestamp() ORDER BY c.client_id),
+                       AND g.idle_expires_at > \(Primary.time)
+                       AND g.expires_at > \(Primary.time) ORDER BY c.client_id),
                s.revoked_at, s.revoked_reason, s.revoked_by
         FROM primary_state
         LEFT JOIN sessions AS s ON

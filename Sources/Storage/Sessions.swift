@@ -99,11 +99,11 @@ enum Sessions {
                    set_config('doornail.in_the_way', '', true) AS nobody),
         begun AS (
             INSERT INTO sessions (
-                id, user_id, user_epoch, secret_hash, amr, user_agent, address, idle_expires_at,
-                expires_at)
-            SELECT $1, $2, $3, $4, $5, $6, $7,
-                   (SELECT now FROM primary_state) + make_interval(secs => $8::bigint),
-                   (SELECT now FROM primary_state) + make_interval(secs => $9::bigint)
+                id, user_id, user_epoch, secret_hash, amr, user_agent, address, created_at,
+                authenticated_at, last_seen_at, idle_expires_at, expires_at)
+            SELECT $1, $2, $3, $4, $5, $6, $7, \(Primary.time), \(Primary.time), \(Primary.time),
+                   \(Primary.time) + make_interval(secs => $8::bigint),
+                   \(Primary.time) + make_interval(secs => $9::bigint)
             FROM stated WHERE most IS NOT NULL AND rest IS NOT NULL AND nobody IS NOT NULL
             -- Our own repeat, whose first outcome is unknown: its answer rests on a commit too.
             ON CONFLICT (id) DO UPDATE SET id = excluded.id
@@ -126,11 +126,11 @@ enum Sessions {
         renewed AS (
             UPDATE sessions SET
                 secret_hash = $4, previous_secret_hash = $10, amr = $5, user_agent = $6, address = $7,
-                authenticated_at = clock_timestamp(), last_seen_at = clock_timestamp(),
-                idle_expires_at = (SELECT now FROM primary_state) + make_interval(secs => $8::bigint),
-                expires_at = (SELECT now FROM primary_state) + make_interval(secs => $9::bigint)
+                authenticated_at = \(Primary.time), last_seen_at = \(Primary.time),
+                idle_expires_at = \(Primary.time) + make_interval(secs => $8::bigint),
+                expires_at = \(Primary.time) + make_interval(secs => $9::bigint)
             WHERE id = $1 AND user_id = $2 AND user_epoch = $3 AND revoked_at IS NULL
-              AND idle_expires_at > clock_timestamp() AND expires_at > clock_timestamp()
+              AND idle_expires_at > \(Primary.time) AND expires_at > \(Primary.time)
             RETURNING id)
         SELECT \(Primary.columns), EXISTS (SELECT FROM renewed) FROM primary_state
         """)
@@ -147,13 +147,13 @@ enum Sessions {
         WITH \(Primary.expression),
         used AS (
             UPDATE sessions SET
-                last_seen_at = clock_timestamp(),
-                idle_expires_at = (SELECT now FROM primary_state) + make_interval(secs => $2::bigint),
+                last_seen_at = \(Primary.time),
+                idle_expires_at = \(Primary.time) + make_interval(secs => $2::bigint),
                 user_agent = coalesce($3, user_agent), address = coalesce($4, address),
                 previous_secret_hash = CASE WHEN secret_hash = $5 THEN NULL
                                             ELSE previous_secret_hash END
             WHERE id = $1 AND revoked_at IS NULL
-              AND idle_expires_at > clock_timestamp() AND expires_at > clock_timestamp()
+              AND idle_expires_at > \(Primary.time) AND expires_at > \(Primary.time)
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM used) AS n
         """)
@@ -165,7 +165,7 @@ enum Sessions {
         WITH \(Primary.expression),
         ended AS (
             UPDATE sessions SET
-                revoked_at = coalesce(revoked_at, clock_timestamp()), revoked_reason = $2,
+                revoked_at = coalesce(revoked_at, \(Primary.time)), revoked_reason = $2,
                 revoked_by = $3, revocations = revocations + 1
             WHERE id = $1
             RETURNING id)

@@ -70,12 +70,12 @@ enum SigningKeys {
             SELECT key_id FROM secrets WHERE key_id = ANY($4) AND retired_at IS NULL
             ORDER BY key_id FOR SHARE),
         added AS (
-            INSERT INTO signing_keys (kid, algorithm, public_jwk)
-            SELECT $1, $2, $3
+            INSERT INTO signing_keys (kid, algorithm, public_jwk, created_at)
+            SELECT $1, $2, $3, \(Primary.time)
             WHERE EXISTS (SELECT FROM held) AND ($6 OR NOT EXISTS (
                 SELECT FROM signing_keys
                 WHERE algorithm = $2 AND withdrawn_at IS NULL
-                  AND created_at > clock_timestamp() - interval '1 minute'))
+                  AND created_at > \(Primary.time) - interval '1 minute'))
             ON CONFLICT (kid) DO NOTHING
             RETURNING kid),
         copied AS (

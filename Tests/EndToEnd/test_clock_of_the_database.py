@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from browser import Browser
 from postgres import Cluster
 from support import ROOT, Doornail
 
@@ -69,7 +70,7 @@ def test_a_step_ahead_and_back_revives_nothing(stepped, clock):
 
 def test_logins_while_it_is_ahead_and_after(stepped, clock):
     """What begins under a wrong clock can be ended as anything can."""
-    node = stepped.nodes[0]
+    node = stepped.nodes[0] if stepped.nodes else stepped.node()
     app = stepped.client("later")
     api = stepped.client("ask", "--introspects", "any")
     clock.step(30 * 86400)
@@ -84,3 +85,30 @@ def test_logins_while_it_is_ahead_and_after(stepped, clock):
         clock.step(seconds)
         time.sleep(0.6)
         assert not node.is_active(api, token)
+
+
+@pytest.mark.parametrize("days", [-3, -400])
+def test_logins_while_it_is_behind_the_horizon(stepped, clock, days):
+    """All times go by the horizon meanwhile: people get in, refresh, lose an answer and ask again."""
+    node = stepped.nodes[0] if stepped.nodes else stepped.node()
+    app = stepped.app(f"app{days}", "--first-party")
+    api = stepped.client(f"api{days}", "--introspects", "any")
+    person = stepped.user(f"ada{days}")
+    clock.step(days * 86400)
+    try:
+        time.sleep(1)
+        browser = Browser(node)
+        browser.log_in(person)
+        assert not browser.authorize(app, max_age="60").error
+        first = browser.tokens(app)
+        second = first.rotate(node)
+        again = first.rotate(node)
+        assert again.refresh == second.refresh
+        assert node.is_active(api, second.access) and node.is_active(api, again.access)
+        third = second.rotate(node)
+        assert node.is_active(api, third.access)
+        assert "Log out" in browser.open("/account").text
+    finally:
+        clock.step(0)
+    time.sleep(1)
+    assert node.is_active(api, third.rotate(node).access)
