@@ -39,7 +39,7 @@ import Testing
 
     @Test func whatHappensOftenIsToldNowAndThen() {
         let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
-        var repeated = Repeated(everySeconds: 10)
+        var repeated = SparseNote(everySeconds: 10)
         #expect(repeated.happened(at: start) == 1)
         #expect(repeated.happened(at: start + .seconds(1)) == nil)
         #expect(repeated.happened(at: start + .seconds(9)) == nil)

@@ -10,7 +10,7 @@ import Synchronization
 package final class Admission: Sendable {
     private struct State {
         var places: ConnectionPlaces
-        var told: [ConnectionPlaces.Refusal: Repeated] = [:]
+        var told: [ConnectionPlaces.Refusal: SparseNote] = [:]
     }
 
     let limits: HTTPLimits
@@ -60,7 +60,7 @@ package final class Admission: Sendable {
             guard let refusal else { return (ConnectionPlaces.Refusal?.none, Int?.none) }
             return (
                 refusal,
-                state.told[refusal, default: Repeated(everySeconds: 10)].happened(at: .now())
+                state.told[refusal, default: SparseNote(everySeconds: 10)].happened(at: .now())
             )
         }
         guard let refusal else {

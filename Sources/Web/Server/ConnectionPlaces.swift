@@ -36,7 +36,7 @@ struct ConnectionPlaces {
 }
 
 /// Says now and then what happens often.
-struct Repeated {
+struct SparseNote {
     private let seconds: Int64
     private var toldAt: NIODeadline?
     private var count = 0

@@ -50,7 +50,13 @@ package enum ServerBuilder {
 
     /// What `Application(onServerRunning:)` has to do.
     package static func running(_ listener: any Channel, logger: Logger) async {
-        try? await listener.pipeline.addHandler(AcceptPause(logger: logger), position: .first).get()
+        do {
+            try await listener.pipeline.addHandler(AcceptPause(logger: logger), position: .first)
+                .get()
+        } catch {
+            // It is closed already, or a core spins where no file can be opened any more.
+            logger.warning("a listener cannot pause", metadata: ["error": "\(error)"])
+        }
     }
 
     private static func builder(
