@@ -1,4 +1,4 @@
-package import OAuth
+import OAuth
 package import Storage
 
 /// What a node answers about clients and tokens: from memory where it is sure, else from the database.
@@ -18,47 +18,47 @@ extension Node {
         return read
     }
 
-    /// What `/introspect` says about a token to those who may know; nil where it is dead.
+    /// What is said about a live token to those who may know.
+    package struct Told: Sendable {
+        package let known: AnswerCache.Known
+        package let isRefreshToken: Bool
+    }
+
+    /// What `/introspect` says about what was presented as a token; nil where it is forged or dead.
     package func answer(
-        about token: Token, issuer: String, by deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> AnswerCache.Known? {
+        about text: String, issuer: String, by deadline: ContinuousClock.Instant
+    ) async throws(StoreError) -> Told? {
+        let now = ContinuousClock.now
+        if let held = gate.held(at: now),
+            let known = remembered(Array(text.utf8), at: held.time(at: now))
+        {
+            return Told(known: known, isRefreshToken: false)
+        }
+        guard let token = try open(text) else { return nil }
         let held = try await gate.lease(by: deadline)
         if case .access(let access) = token {
             let now = held.time(at: .now)
             if now >= access.expiresAt { return nil }
-            if let known = cache.known(access.id), now < known.certainUntil { return known }
+            if let known = cache.known(access.id), now < known.certainUntil {
+                return Told(known: known, isRefreshToken: false)
+            }
         }
         let tick = cache.now
         let state = try await store.liveness(of: token, by: deadline)
         guard case .alive(let live) = Liveness.of(token, in: state) else { return nil }
-        var text: [UInt8] = []
-        if cache.isEnabled, case .access(let access) = token,
-            let sealed = try codec().seal(access)
-        {
-            text = Array(sealed.value.utf8)
-        }
-        let known = Self.known(token, live, text: text, issuer: issuer)
-        // A refresh token dies when it is used, which is no end and in no log.
+        let known = AnswerCache.Known(
+            body: Introspection.active(token, live, issuer: issuer), client: live.client,
+            audience: live.audience, text: Array(text.utf8), certainUntil: live.certainUntil)
+        // The use of a refresh token ends it, and writes nothing into the log: none is remembered.
         if case .access(let access) = token {
             cache.remember(known, about: access.id, hangingOn: .init(live, state), since: tick)
         }
-        return known
-    }
-}
-
-extension Node {
-    static func known(
-        _ token: Token, _ live: LiveToken, text: [UInt8] = [], issuer: String
-    ) -> AnswerCache.Known {
-        AnswerCache.Known(
-            body: Introspection.active(token, live, issuer: issuer),
-            client: live.client, audience: live.audience, text: text,
-            certainUntil: live.certainUntil)
+        return Told(known: known, isRefreshToken: token.isRefreshToken)
     }
 
     /// What is remembered of a live access token, for whoever has looked at the lease already; nil
     /// where it is not certain. The tag is not computed again: the text is one whose tag was right.
-    package func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {
+    private func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {
         guard let id = TokenCodec.claimedID(ofAccessToken: text),
             let known = cache.known(id, countsMiss: false),
             constantTimeEqual(text[...], known.text), time < known.certainUntil

@@ -44,8 +44,6 @@ package final class Node: Sendable {
     package let gate: LeaseGate
     /// What it remembers.
     package let cache: AnswerCache
-    /// What the event loops ask the database.
-    package let questions = Questions<TokenQuestion, TokenAnswer>(label: "questions")
 
     let store: Store
     private let secrets: [ServerSecret]
@@ -114,11 +112,6 @@ package final class Node: Sendable {
                 await withTaskGroup(of: Void.self) { group in
                     group.addTask { await self.keyring.run() }
                     group.addTask { await self.keep() }
-                    if !self.cache.isEnabled {
-                        group.addTask {
-                            await self.questions.run { subjects, _ in await self.read(subjects) }
-                        }
-                    }
                     // The others end only when they are cancelled.
                     await group.next()
                     group.cancelAll()

@@ -1,9 +1,5 @@
-/// Every bound on what comes from outside, in one place; each is tested at the limit and one past it.
+/// Every bound on what comes from outside but for HTTP itself (`HTTPLimits`), in one place; each is tested at the limit and one past it.
 package enum Limits {
-    /// A request's body, in bytes; more is 413.
-    package static let bodyBytes = 64 * 1024
-    /// A request's header block, in bytes; more is 431.
-    package static let headerBytes = 16 * 1024
     /// Parameters in one form.
     package static let parameters = 200
     /// A `scope` parameter or a client's scope, in bytes.
@@ -24,24 +20,12 @@ package enum Limits {
     package static let tokenBytes = 60 * 1024
     /// A server secret (`DOORNAIL_SECRET`), in bytes: 32 random ones make 43 characters.
     package static let secretBytes = 32...1024
-    /// How long a request may wait for the database, so that its 503 leaves before 5 s even where it
-    /// waited for `questionsDeadline` before.
+    /// How long a request may wait for the database, so that its 503 leaves before 5 s.
     package static let storeDeadline: Duration = .milliseconds(4200)
     /// Requests of one node that wait for a lease; more are 503.
     package static let leaseWaiters = 4096
     /// What a request that waited for a lease has left, at least, to ask the database.
     package static let leaseReserve: Duration = .milliseconds(300)
-    /// Questions of the event loops that wait for the database; more go the long way.
-    package static let waitingQuestions = 4096
-    /// Questions in one read.
-    package static let questionsAtOnce = 256
-    /// How long they wait before they go the long way, which has `storeDeadline` from then on.
-    package static let questionsDeadline: Duration = .milliseconds(400)
-    /// How long a client may use a refresh token again, at the least, for it to be used with others:
-    /// longer than a request takes that is answered the long way after all.
-    package static let refreshedTogetherWindow: Int32 = 15
-    /// Headers with the credentials of a client, by which a node knows it again.
-    package static let knownHeaders = 10_000
     /// A user's name, in bytes.
     package static let usernameBytes = 255
     /// A password, in bytes: long enough for any sentence.

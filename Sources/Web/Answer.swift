@@ -1,41 +1,39 @@
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 
-/// How answers look: JSON that nobody may keep (RFC 6749 §5.1).
-enum Answer {
-    /// A JSON answer, never to be cached.
+extension APIAnswer {
+    /// A JSON text.
     static func json(
-        _ text: String, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
-    ) -> Response {
-        json(ByteBuffer(string: text), status: status, headers: headers)
+        _ bytes: ArraySlice<UInt8>, status: HTTPResponse.Status = .ok,
+        fields: [(name: String, value: String)] = []
+    ) -> APIAnswer {
+        APIAnswer(status: status, contentType: "application/json", body: bytes, fields: fields)
     }
 
     static func json(
-        _ body: ByteBuffer, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
-    ) -> Response {
-        var headers = headers
-        headers[.contentType] = "application/json"
-        return Response(
-            status: status, headers: uncached(headers), body: ResponseBody(byteBuffer: body))
+        _ text: String, status: HTTPResponse.Status = .ok,
+        fields: [(name: String, value: String)] = []
+    ) -> APIAnswer {
+        json(Array(text.utf8)[...], status: status, fields: fields)
     }
 
     /// An answer without a body.
-    static func empty(
-        status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
-    ) -> Response {
-        Response(status: status, headers: uncached(headers))
-    }
+    static let empty = APIAnswer(status: .ok, contentType: nil, body: [])
+}
 
-    /// `{"error":…,"error_description":…}` (RFC 6749 §5.2).
-    static func error(
-        _ code: String, _ description: String, status: HTTPResponse.Status,
-        headers: HTTPFields = [:]
-    ) -> Response {
-        var json = JSONObject()
-        json.set("error", code)
-        json.set("error_description", description)
-        return self.json(json.encoded, status: status, headers: headers)
+/// How the answers look that browsers get.
+enum Answer {
+    /// A failure in JSON, for programs.
+    static func error(_ failure: Failure) -> Response {
+        var headers = uncached([.contentType: "application/json"])
+        for (name, value) in failure.fields {
+            if let name = HTTPField.Name(name) { headers[name] = value }
+        }
+        return Response(
+            status: failure.status, headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: failure.json)))
     }
 
     /// A page; its headers confine it.

@@ -1,9 +1,11 @@
 package import Cluster
+package import Logging
 package import OAuth
+package import Serving
 package import Storage
 
 /// What endpoints work with: made once, in the composition root.
-package struct Services: Sendable {
+package final class Services: Sendable {
     package let store: Store
     package let node: Node
     package let revoker: Revoker
@@ -12,10 +14,12 @@ package struct Services: Sendable {
     package let lifetimes: Lifetimes
     package let passwords: PasswordWork
     package let pages: PageRenderer
+    let logger: Logger
 
     package init(
         store: Store, node: Node, revoker: Revoker, issuer: Issuer, proxies: TrustedProxies,
-        lifetimes: Lifetimes, passwords: PasswordWork, pages: PageRenderer
+        lifetimes: Lifetimes, passwords: PasswordWork, pages: PageRenderer,
+        logger: Logger
     ) {
         self.store = store
         self.node = node
@@ -25,6 +29,7 @@ package struct Services: Sendable {
         self.lifetimes = lifetimes
         self.passwords = passwords
         self.pages = pages
+        self.logger = logger
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import OAuth
 import Postgres
+import Serving
 import Web
 
 /// Why a command failed, in words that say what to do. It exits 1.

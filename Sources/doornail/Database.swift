@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import OAuth
 import Postgres
+import Serving
 import Storage
 import Web
 
@@ -24,7 +25,8 @@ struct Database: Sendable {
         _ work: @escaping @Sendable (Database, Settings) async throws -> Result
     ) async throws -> Result {
         let settings = try await loadSettings(options)
-        let logger = try makeLogger(settings, level: .notice, format: .text)
+        let logger = try logOutput(settings, level: .notice, format: .text)
+            .logger(label: "doornail")
         let url = try settings.databaseURL()
         try await requireVersion(url)
         let store = Store(
@@ -152,15 +154,11 @@ struct Database: Sendable {
             && authority.prefix { $0 != "@" }.contains(":")
     }
 
-    static func makeLogger(
-        _ settings: Settings, level: Logger.Level? = nil, format: Settings.LogFormat
-    ) throws -> Logger {
-        let chosen =
-            try settings[.logLevel] == nil ? level ?? .info : settings.logLevel()
-        let json = try settings.logFormat(default: format) == .json
-        return Logger(label: "doornail") { label in
-            if json { return JSONLogHandler(label: label, level: chosen) }
-            return TextLogHandler(label: label, level: chosen)
-        }
+    static func logOutput(
+        _ settings: Settings, level: Logger.Level? = nil, format: LogOutput.Format
+    ) throws -> LogOutput {
+        LogOutput(
+            format: try settings.logFormat(default: format),
+            level: try settings[.logLevel] == nil ? level ?? .info : settings.logLevel())
     }
 }

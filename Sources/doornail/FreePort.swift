@@ -1,6 +1,7 @@
 import Foundation
 import NIOCore
 import NIOPosix
+import Serving
 import Web
 
 extension ListenAddress {

@@ -1,4 +1,5 @@
 import Foundation
+import Serving
 import Web
 
 /// The limit of open files, which a socket is too.

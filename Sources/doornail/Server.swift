@@ -5,6 +5,7 @@ import Logging
 import Metrics
 import OAuth
 import Postgres
+import Serving
 import ServiceLifecycle
 import Storage
 import UnixSignals
@@ -19,9 +20,10 @@ struct Server {
     private let logger: Logger
 
     init(
-        _ settings: Settings, logger: Logger,
+        _ settings: Settings, log: LogOutput,
         onReady: @escaping @Sendable () async -> Void = {}
     ) throws {
+        let logger = log.logger(label: "doornail")
         let metrics = PrometheusMetrics(version: Version.text)
         MetricsSystem.bootstrap(metrics)
         let limits = try OpenFiles.connections(pool: settings.pool())
@@ -52,7 +54,8 @@ struct Server {
                 session: SessionLifetime(
                     idleSeconds: try settings.sessionIdleSeconds(),
                     maximumSeconds: try settings.sessionMaximumSeconds())),
-            passwords: PasswordWork(threads: 2), pages: try PageRenderer(brand: settings.brand()))
+            passwords: PasswordWork(threads: 2), pages: try PageRenderer(brand: settings.brand()),
+            logger: logger)
 
         let address = try settings.listen()
         let admin = try settings.adminListen()
@@ -63,22 +66,23 @@ struct Server {
                 metadata: ["listen": "\(address)"])
         }
         for warning in settings.warnings { logger.warning("\(warning)") }
-        let recorder = Route.recorder(for: services.issuer)
-        let hotPath = HotPath(services, recorder: recorder)
+        let recorder = Listeners.recorder(
+            services, log: AccessLog(log), metrics: metrics)
         let adminAdmission = Admission(
             "admin", limits: .admin, proxies: services.proxies, logger: logger)
         let admission = Admission(
             "public", limits: limits, proxies: services.proxies, logger: logger)
         self.logger = logger
         backend = Backend(
-            url: try settings.databaseURL(), store: store, node: node, hotPath: hotPath,
-            logger: logger, onReady: onReady)
+            url: try settings.databaseURL(), store: store, node: node, logger: logger,
+            onReady: onReady)
         reload = ReloadService(certificates: certificates, logger: logger)
         listeners = [
             Application(
-                router: Route.adminRouter(
-                    services, recorder: recorder, metrics: { metrics.render() }),
-                server: ServerBuilder.plain(adminAdmission, recorder: recorder),
+                router: Listeners.nothing(services, recorder: recorder),
+                server: try ServerBuilder.server(
+                    adminAdmission, recorder: recorder,
+                    api: Listeners.adminAPI(services, metrics: { metrics.render() })),
                 configuration: ServerBuilder.configuration(admin, adminAdmission, logger: logger),
                 onServerRunning: { listener in
                     await ServerBuilder.running(listener, logger: logger)
@@ -86,15 +90,11 @@ struct Server {
                 },
                 logger: logger),
             Application(
-                router: Route.router(services, recorder: recorder),
-                server: try certificates.map {
-                    try ServerBuilder.tls(
-                        $0, admission, recorder: recorder, hotPath: hotPath,
-                        saysHTTPSOnly: services.issuer.isSecure)
-                }
-                    ?? ServerBuilder.plain(
-                        admission, recorder: recorder, hotPath: hotPath,
-                        saysHTTPSOnly: services.issuer.isSecure),
+                router: Listeners.pages(services, recorder: recorder),
+                server: try ServerBuilder.server(
+                    admission, certificates: certificates, recorder: recorder,
+                    api: Listeners.publicAPI(services),
+                    saysHTTPSOnly: services.issuer.isSecure),
                 configuration: ServerBuilder.configuration(address, admission, logger: logger),
                 onServerRunning: { listener in
                     await ServerBuilder.running(listener, logger: logger)
@@ -159,7 +159,6 @@ struct Backend: Service {
     let url: String
     let store: Store
     let node: Node
-    let hotPath: HotPath
     let logger: Logger
     let onReady: @Sendable () async -> Void
 
@@ -198,7 +197,6 @@ struct Backend: Service {
                     throw CommandFailure(error.description)
                 }
             }
-            group.addTask { await hotPath.run() }
             group.addTask { await tidy() }
             // The others end only when they are cancelled.
             try await group.next()

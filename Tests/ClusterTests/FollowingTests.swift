@@ -225,8 +225,7 @@ import Testing
                     #expect(cutOff.gate.held(at: .now) == nil)
                     // It reaches the database by its pool, and that proves nothing.
                     await #expect(throws: StoreError.self) {
-                        _ = try await cutOff.node.answer(
-                            about: token, issuer: TestNode.issuer, by: .now + .milliseconds(300))
+                        _ = try await cutOff.answer(about: token, by: .now + .milliseconds(300))
                     }
                     await #expect(throws: StoreError.self) {
                         _ = try await cutOff.node.client("app", by: .now + .milliseconds(300))

@@ -37,8 +37,17 @@ struct TestNode: Sendable {
 
     var revoker: Revoker { Revoker(store: store, logger: TestDatabase.logger) }
 
-    func answer(about token: Token) async throws -> AnswerCache.Known? {
-        try await node.answer(about: token, issuer: Self.issuer, by: Store.deadline)
+    func answer(
+        about token: Token, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws -> AnswerCache.Known? {
+        let codec = try node.codec()
+        let text =
+            switch token {
+            case .access(let token): codec.seal(token)
+            case .refresh(let token): codec.seal(token)
+            }
+        return try await node.answer(
+            about: try #require(text).value, issuer: Self.issuer, by: deadline)?.known
     }
 
     // MARK: Running

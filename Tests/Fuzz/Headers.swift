@@ -4,6 +4,7 @@ import HummingbirdCore
 import NIOCore
 import NIOHTTP1
 import OAuth
+@testable import Serving
 @testable import Web
 
 /// What stands in a request's header.

@@ -3,6 +3,7 @@ import OAuth
 @testable import Postgres
 @testable import Storage
 import TestSupport
+@testable import Serving
 @testable import Web
 
 /// What the database sends.

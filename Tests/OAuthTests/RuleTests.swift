@@ -134,8 +134,13 @@ import Testing
             scope: ["a", "b", "openid", "offline_access"], audiences: ["https://r", "https://s"])
         let grant = try ClientCredentialsGrant(
             Fixture.form(form), client: Fixture.authenticated(client))
-        #expect(grant.scope.description == scope)
-        #expect(grant.audience == audience)
+        let token = try #require(
+            grant.issuance.token(
+                id: Fixture.identifier(9), keyID: 1, at: UnixTime(seconds: 1000),
+                lifetimeSeconds: 300))
+        #expect(grant.issuance.scope.description == scope)
+        #expect(token.scope?.description == scope)
+        #expect(token.audience == audience)
     }
 
     @Test(

@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// Who gets a place, and what is said of those who get none.

@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// Where what a peer sends is cut, so that the parser has the end of one request at the most.

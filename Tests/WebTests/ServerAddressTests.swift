@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// Addresses, listeners and whom to believe about them: tables.

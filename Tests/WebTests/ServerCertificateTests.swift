@@ -2,6 +2,7 @@ import Foundation
 import NIOSSL
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// TLS with real files, changed while the server runs.

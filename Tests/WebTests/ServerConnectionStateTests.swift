@@ -1,6 +1,7 @@
 import NIOCore
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// The decisions of a connection, without a connection.
@@ -8,7 +9,9 @@ import Testing
     let start = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
 
     private func state(_ limits: HTTPLimits = HTTPLimits()) -> ConnectionState {
-        ConnectionState(limits: limits, now: start)
+        var state = ConnectionState(limits: limits, now: start)
+        state.applicationIsThere()
+        return state
     }
 
     private func request(
@@ -79,18 +82,47 @@ import Testing
 
     @Test func anAnswerGoesOnUnlessItIsTheLast() {
         var state = state()
-        #expect(!state.answerGoesOn(moreWaits: false))
         _ = request(&state)
-        #expect(state.answerGoesOn(moreWaits: false))
         _ = state.inputEnded(now: start)
         // What has arrived before the end, and is not parsed yet, is answered too.
-        #expect(state.answerGoesOn(moreWaits: true))
-        #expect(!state.answerGoesOn(moreWaits: false))
+        #expect(state.answerBegan(moreWaits: true)?.closes == false)
         #expect(state.answerBegan(moreWaits: false)?.closes == true)
+    }
 
-        state = self.state()
-        _ = request(&state, closes: true)
-        #expect(!state.answerGoesOn(moreWaits: true))
+    /// Nothing is parsed before there is somebody to deliver it to, nor while the peer takes no answers.
+    @Test func requestsWaitForWhoeverTakesThem() {
+        var state = ConnectionState(limits: HTTPLimits(), now: start)
+        #expect(!state.takesRequests)
+        let (reads, tells) = (state.reads(moreWaits: false), state.tellsEnd())
+        #expect(!reads && !tells)
+        var held = state.takeHeld(moreWaits: false)
+        #expect(held == (false, false))
+        state.applicationIsThere()
+        #expect(state.takesRequests)
+        held = state.takeHeld(moreWaits: true)
+        #expect(held == (read: false, end: true))
+        held = state.takeHeld(moreWaits: false)
+        #expect(held == (read: true, end: false))
+        held = state.takeHeld(moreWaits: false)
+        #expect(held == (false, false))
+        state.isWritable = false
+        #expect(!state.takesRequests)
+    }
+
+    /// The application hears of nothing while a request is answered without it.
+    @Test func theEndWaitsForAnAnswerThatIsNotTheApplications() {
+        var state = state()
+        _ = request(&state)
+        state.isAnsweredHere = true
+        let (reads, tells) = (state.reads(moreWaits: true), state.tellsEnd())
+        #expect(!reads && !tells)
+        var held = state.takeHeld(moreWaits: false)
+        #expect(held == (false, false))
+        _ = state.answerBegan(moreWaits: false)
+        #expect(state.answerEnded(now: start) == .none)
+        #expect(!state.isAnsweredHere)
+        held = state.takeHeld(moreWaits: false)
+        #expect(held == (read: true, end: true))
     }
 
     @Test func bodiesAreCounted() {

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Serving
 import Testing
 import Web
 

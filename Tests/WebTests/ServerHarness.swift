@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import ServiceLifecycle
+import Serving
 import Synchronization
 import Web
 
@@ -16,10 +17,11 @@ final class CapturedLines: Sendable {
     var sink: LogSink { LogSink { line in self.lines.withLock { $0.append(line) } } }
     var all: [String] { lines.withLock { $0 } }
 
-    func logger(_ level: Logger.Level = .debug) -> Logger {
-        let sink = sink
-        return Logger(label: "test") { JSONLogHandler(label: $0, level: level, sink: sink) }
+    func output(_ level: Logger.Level = .debug) -> LogOutput {
+        LogOutput(level: level, sink: sink)
     }
+
+    func logger(_ level: Logger.Level = .debug) -> Logger { output(level).logger(label: "test") }
 }
 
 /// Holds a request inside the server until a test lets it go.
@@ -37,6 +39,30 @@ final class Gate: Sendable {
 
     func open() {
         state.withLock { $0.isOpen = true }
+    }
+}
+
+/// An API of a test server: what it is sent comes back, at once or later.
+struct TestAPI: API {
+    let gate: Gate
+
+    func has(_ path: String) -> Bool { path.hasPrefix("/api/") }
+
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) async -> APIAnswer {
+        notes.clientID = "photos"
+        notes.outcome = "echoed"
+        switch request.path {
+        case "/api/held": try? await gate.pass()
+        case "/api/later": try? await Task.sleep(for: .milliseconds(1))
+        case "/api/large":
+            let body = [UInt8](repeating: UInt8(ascii: "x"), count: 60_000)
+            return APIAnswer(status: .ok, contentType: "text/plain", body: body[...])
+        default: break
+        }
+        return APIAnswer(
+            status: .ok, contentType: "text/plain",
+            body: Array(request.body.readableBytesView)[...],
+            fields: [("X-Address", request.client.description)])
     }
 }
 
@@ -60,16 +86,16 @@ struct TestServer {
         let lines = CapturedLines()
         let metrics = PrometheusMetrics(version: "test")
         let gate = Gate()
-        let recorder = AccessRecorder(metrics: metrics)
+        let recorder = AccessRecorder(log: AccessLog(lines.output()), metrics: metrics)
         let (ports, port) = AsyncStream.makeStream(of: Int.self)
         let logger = lines.logger()
         let admission = Admission(
             "public", limits: limits, proxies: proxies, metrics: metrics, logger: logger)
         let application = Application(
             router: router(proxies: proxies, recorder: recorder, metrics: metrics, gate: gate),
-            server: try certificates.map {
-                try ServerBuilder.tls($0, admission, recorder: recorder)
-            } ?? ServerBuilder.plain(admission, recorder: recorder),
+            server: try ServerBuilder.server(
+                admission, certificates: certificates, recorder: recorder,
+                api: TestAPI(gate: gate)),
             configuration: ServerBuilder.configuration(
                 try ListenAddress("127.0.0.1:0"), admission, logger: logger),
             onServerRunning: { channel in

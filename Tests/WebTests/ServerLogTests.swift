@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// Log lines, and what strangers can do to them: nothing.
@@ -11,10 +12,11 @@ import Testing
     }
 
     private func json(
-        _ body: (inout JSONLogHandler) -> Void = { _ in }, log: (Logger) -> Void
+        _ body: (inout LineLogHandler) -> Void = { _ in }, log: (Logger) -> Void
     ) throws -> [String: Any] {
         let lines = CapturedLines()
-        var handler = JSONLogHandler(label: "test", level: .trace, sink: lines.sink, clock: clock)
+        var handler = LineLogHandler(
+            label: "test", output: LogOutput(level: .trace, sink: lines.sink, clock: clock))
         body(&handler)
         log(Logger(label: "test") { _ in handler })
         let line = try #require(lines.all.first)
@@ -62,7 +64,8 @@ import Testing
 
     @Test func textLinesAreForPeople() {
         let lines = CapturedLines()
-        let handler = TextLogHandler(label: "test", level: .info, sink: lines.sink, clock: clock)
+        let handler = LineLogHandler(
+            label: "test", output: LogOutput(format: .text, sink: lines.sink, clock: clock))
         let logger = Logger(label: "test") { _ in handler }
         logger.debug("not shown")
         logger.info(
@@ -106,7 +109,11 @@ import Testing
         (.nanoseconds(999), "0.000"), (.seconds(5), "5000.000"), (.microseconds(-5), "0.000"),
     ])
     func durationsAreInMilliseconds(_ duration: Duration, _ text: String) {
-        #expect(AccessText.milliseconds(duration) == text)
+        for (format, value) in [(LogOutput.Format.json, "\"\(text)\""), (.text, text)] {
+            var line = LogLine(format, time: clock(), level: .info, label: "", message: "")
+            line.set("d", milliseconds: duration)
+            #expect(String(decoding: line.ended(), as: UTF8.self).contains(value))
+        }
     }
 
     static let trace = "4bf92f3577b34da6a3ce929d0e0e4736"

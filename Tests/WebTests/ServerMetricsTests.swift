@@ -2,6 +2,7 @@ import Metrics
 import Foundation
 import Testing
 
+@testable import Serving
 @testable import Web
 
 /// What Prometheus reads.

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Serving
 import Synchronization
 import Testing
 import Web

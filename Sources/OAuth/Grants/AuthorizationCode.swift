@@ -17,6 +17,13 @@ package struct AuthorizationCodeGrant: Sendable {
         package let loginExpiresAt: UnixTime?
         /// The login itself, for an ID token.
         package let session: SessionState
+
+        /// The first access token of the grant that the code becomes.
+        package func issuance(grant: Identifier) -> Issuance {
+            Issuance(
+                grant: grant, scope: state.scope, audience: audience,
+                notAfter: loginExpiresAt.map { [$0] } ?? [])
+        }
     }
 
     /// Decides for a client that has authenticated, or is public and named itself.

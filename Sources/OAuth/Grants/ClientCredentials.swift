@@ -1,8 +1,7 @@
 /// The client credentials grant (RFC 6749 §4.4): a token for the client itself, without a refresh
 /// token, and without a write.
 package struct ClientCredentialsGrant: Sendable, Equatable {
-    package let scope: Scope
-    package let audience: [String]
+    package let issuance: Issuance
 
     /// Decides a request of an authenticated client.
     package init(_ form: Form, client: AuthenticatedClient) throws(OAuthError) {
@@ -11,25 +10,16 @@ package struct ClientCredentialsGrant: Sendable, Equatable {
             throw OAuthError(
                 .unauthorizedClient, "client_credentials is for clients that have a secret")
         }
-        scope = try client.client.scope.granted(asking: form["scope"])
+        let scope = try client.client.scope.granted(asking: form["scope"])
         // There is no person who logs in, or would be away (OpenID Connect Core §3.1.2.1 and §11).
         if let word = ["openid", "offline_access"].first(where: scope.contains) {
             throw OAuthError(
                 .invalidScope, "the scope \(word) is for logins, and this grant has none")
         }
-        audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client.client)
-    }
-
-    /// The token that the grant gives.
-    package func token(
-        for client: AuthenticatedClient, id: Identifier, keyID: UInt8, lifetimeSeconds: Int64
-    ) -> AccessToken {
-        AccessToken(
-            id: id, keyID: keyID,
-            subject: .client(client.client.id, epoch: client.client.epoch),
-            issuedAt: client.readAt,
-            expiresAt: client.readAt.adding(seconds: lifetimeSeconds),
-            scope: scope, audience: audience)
+        issuance = Issuance(
+            client: client.client, scope: scope,
+            audience: try ResourceIndicators.audience(
+                asking: form.all("resource"), of: client.client))
     }
 }
 

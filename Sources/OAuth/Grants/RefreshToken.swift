@@ -56,6 +56,16 @@ package struct RefreshTokenGrant: Sendable, Equatable {
         }
     }
 
+    /// The access token in answer: it outlives neither its grant nor, unless that is for offline access, its
+    /// login.
+    package func issuance(in state: Liveness.State) -> Issuance {
+        var bounds = [grant.expiresAt]
+        if !grant.isOffline, let session = state.session { bounds.append(session.expiresAt) }
+        return Issuance(
+            grant: grant.id, scope: grant.scope, narrowed: scope, audience: audience,
+            notAfter: bounds)
+    }
+
     /// The scope asked for, which never grows; nil where it is all of the grant's.
     private static func narrowed(
         _ requested: String?, from granted: Scope

@@ -2,6 +2,7 @@ import Cluster
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 import Storage
 
 /// An authorization request on its way through login and consent.

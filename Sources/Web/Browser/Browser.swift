@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import OAuth
+import Serving
 import Storage
 
 /// The browser that a page's request came from: its cookies, and what they prove.
@@ -157,18 +158,17 @@ struct Browser: Sendable {
     static func form(_ request: Request) async throws -> Form {
         let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] == "0"
         guard isEmpty || Form.isForm(contentType: request.headers[.contentType]) else {
-            throw HTTPRefusal(
-                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
+            throw HTTPRefusal.notAForm
         }
         return try Form(parsing: await body(request).readableBytesView)
     }
 
     static func body(_ request: Request) async throws -> ByteBuffer {
         do {
-            return try await request.body.collect(upTo: Limits.bodyBytes)
+            return try await request.body.collect(upTo: HTTPLimits.bodyBytes)
         } catch is NIOTooManyBytesError {
             throw HTTPRefusal(
-                .contentTooLarge, "the body is larger than \(Limits.bodyBytes) bytes")
+                .contentTooLarge, "the body is larger than \(HTTPLimits.bodyBytes) bytes")
         }
     }
 

@@ -1,6 +1,7 @@
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 
 /// A cookie of ours in a person's browser.
 enum BrowserCookie: String, Sendable {

@@ -2,6 +2,7 @@ import Cluster
 import Hummingbird
 import Metrics
 import OAuth
+import Serving
 import Storage
 
 /// A password that somebody typed for an account: on the login page, or to set another one.

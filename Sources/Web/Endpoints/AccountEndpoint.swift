@@ -2,6 +2,7 @@ import Cluster
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 import Storage
 
 /// `/account`: where a person sees the own logins and apps, ends them, and changes the password.

@@ -2,6 +2,7 @@ import Cluster
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 import Storage
 
 /// `/consent`: where a person allows an application what it asks for.

@@ -1,26 +1,22 @@
-import HTTPTypes
 import Cluster
-import Hummingbird
+import HTTPTypes
 import OAuth
+import Serving
 import Storage
 
-/// `/health/live` and `/health/ready`: for balancers and supervisors.
-struct HealthEndpoint: Sendable {
-    private let services: Services
-
-    init(_ services: Services) {
-        self.services = services
+/// `/health/live`: the process runs. It stays 200 while the database is away: a restart would not help.
+struct LiveEndpoint: Endpoint {
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) -> APIAnswer {
+        .json(#"{"status":"live"}"#)
     }
+}
 
-    /// The process runs. It stays 200 while the database is away: a restart would not help.
-    @Sendable
-    static func live(_ request: Request, _ context: DoornailContext) -> Response {
-        Answer.json(#"{"status":"live"}"#)
-    }
+/// `/health/ready`: certain answers can be given. This node has joined and holds a lease, and the primary
+/// answers.
+struct ReadyEndpoint: Endpoint {
+    let services: Services
 
-    /// Certain answers can be given: this node has joined and holds a lease, and the primary answers.
-    @Sendable
-    func ready(_ request: Request, _ context: DoornailContext) async throws -> Response {
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) async -> APIAnswer {
         // Which of them it is; the cause is in the log.
         var reason = "this node has not joined yet, or holds no secret that is not retired"
         do {
@@ -32,14 +28,14 @@ struct HealthEndpoint: Sendable {
             }
             reason = "no primary database answers"
             _ = try await services.store.ping()
-            return Answer.json(#"{"status":"ready"}"#)
+            return .json(#"{"status":"ready"}"#)
         } catch {
-            context.log.error = "\(error)"
+            notes.error = "\(error)"
             var json = JSONObject()
             json.set("status", "unavailable")
             json.set("reason", reason)
-            return Answer.json(
-                json.encoded, status: .serviceUnavailable, headers: [.retryAfter: "1"])
+            return .json(
+                json.bytes[...], status: .serviceUnavailable, fields: [("Retry-After", "1")])
         }
     }
 }

@@ -1,36 +1,26 @@
 import Cluster
-import Hummingbird
 import OAuth
+import Serving
 import Storage
 
 /// `/introspect`: says whether a token is alive (RFC 7662).
-struct IntrospectEndpoint: Sendable {
-    private let services: Services
+struct IntrospectEndpoint: Endpoint {
+    let services: Services
 
-    init(_ services: Services) {
-        self.services = services
-    }
-
-    @Sendable
-    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
-        let sent = try await FormRequest(request, context, services)
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) async throws -> APIAnswer {
+        let sent = try await ClientRequest(request, services, &notes)
         try Introspection.requireMayAsk(sent.client.client)
-        guard let token = try services.node.open(sent.form.required("token")) else {
-            return inactive(context)
-        }
-        guard
-            let known = try await services.node.answer(
-                about: token, issuer: services.issuer.text, by: context.deadline),
+        let told = try await services.node.answer(
+            about: sent.form.required("token"), issuer: services.issuer.text, by: sent.deadline)
+        guard let told,
             Introspection.mayKnow(
-                sent.client.client, client: known.client, isRefreshToken: token.isRefreshToken,
-                isFor: known.isFor)
-        else { return inactive(context) }
-        context.log.outcome = "active"
-        return Answer.json(ByteBuffer(bytes: known.body))
-    }
-
-    private func inactive(_ context: DoornailContext) -> Response {
-        context.log.outcome = "inactive"
-        return Answer.json(Introspection.inactive)
+                sent.client.client, client: told.known.client,
+                isRefreshToken: told.isRefreshToken, isFor: told.known.isFor)
+        else {
+            notes.outcome = "inactive"
+            return .json(Introspection.inactive)
+        }
+        notes.outcome = "active"
+        return .json(told.known.body)
     }
 }

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 import Metrics
 import OAuth
+import Serving
 import Storage
 
 /// `/login`: where a person proves who it is.

@@ -2,6 +2,7 @@ import Cluster
 import HTTPTypes
 import Hummingbird
 import OAuth
+import Serving
 import Storage
 
 /// `/logout`: where a person ends the login of this browser (OpenID Connect RP-Initiated Logout).

@@ -1,9 +1,8 @@
-import HTTPTypes
-import Hummingbird
 import OAuth
+import Serving
 
 /// `/.well-known/oauth-authorization-server`: what this server can do (RFC 8414).
-struct MetadataEndpoint: Sendable {
+struct MetadataEndpoint: Endpoint {
     private let document: String
 
     init(_ services: Services) {
@@ -11,8 +10,7 @@ struct MetadataEndpoint: Sendable {
             issuer: services.issuer, languages: Language.allCases.map(\.rawValue))
     }
 
-    @Sendable
-    func answer(_ request: Request, _ context: DoornailContext) -> Response {
-        Answer.json(document)
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) -> APIAnswer {
+        .json(document)
     }
 }

@@ -1,38 +1,35 @@
 import Cluster
 import HTTPTypes
-import Hummingbird
+import NIOCore
+import NIOHTTP1
 import OAuth
+import Serving
 import Storage
 
 /// `/userinfo`: tells a client about the person that its token is for (OpenID Connect Core §5.3).
-struct UserInfoEndpoint: Sendable {
-    private let services: Services
+struct UserInfoEndpoint: Endpoint {
+    let services: Services
 
-    init(_ services: Services) {
-        self.services = services
-    }
-
-    @Sendable
-    func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
-        guard let text = try await Self.token(request) else {
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) async throws -> APIAnswer {
+        guard let text = try Self.token(request) else {
             // Nothing was wrong with a token, so no error is named (RFC 6750 §3.1).
-            context.log.outcome = "no_token"
-            return Answer.json(
+            notes.outcome = "no_token"
+            return .json(
                 "{}", status: .unauthorized,
-                headers: [.wwwAuthenticate: #"Bearer realm="doornail""#])
+                fields: [("WWW-Authenticate", #"Bearer realm="doornail""#)])
         }
         guard case .access(let token)? = try services.node.open(text) else { throw Self.refusal }
-        let state = try await services.store.liveness(of: .access(token), by: context.deadline)
+        let state = try await services.store.liveness(of: .access(token), by: request.deadline)
         guard case .alive(let live) = Liveness.of(token, in: state) else { throw Self.refusal }
-        context.log.clientID = live.clientID
-        context.log.grant = state.grant?.id.description
+        notes.clientID = live.clientID
+        notes.grant = state.grant?.id.description
         guard let subject = UserInfo.subject(of: live) else {
             throw OAuthError(.insufficientScope, "the token was not given the scope openid")
         }
         guard
-            let profile = try await services.store.profile(of: subject, by: context.deadline)
+            let profile = try await services.store.profile(of: subject, by: request.deadline)
         else { throw Self.refusal }
-        return Answer.json(UserInfo.document(subject, profile, scope: live.scope))
+        return .json(UserInfo.document(subject, profile, scope: live.scope))
     }
 
     private static let refusal = OAuthError(
@@ -40,15 +37,14 @@ struct UserInfoEndpoint: Sendable {
 
     /// The bearer token, from the header or a posted form, never from the URL (RFC 6750 §2); nil
     /// where none was sent, or credentials of another kind.
-    private static func token(_ request: Request) async throws -> String? {
-        let headers = request.headers[values: .authorization]
-        if headers.isEmpty, request.method == .post,
-            Form.isForm(contentType: request.headers[.contentType]),
-            let token = try await Browser.form(request)["access_token"]
-        {
-            return token
+    private static func token(_ request: APIRequest) throws -> String? {
+        let headers = request.headers["authorization"]
+        guard let header = headers.first else {
+            let types = request.headers["content-type"]
+            guard request.method == .POST, types.count == 1, Form.isForm(contentType: types[0])
+            else { return nil }
+            return try Form(parsing: request.body.readableBytesView)["access_token"]
         }
-        guard let header = headers.first else { return nil }
         let parts = header.utf8.split(
             separator: UInt8(ascii: " "), maxSplits: 1, omittingEmptySubsequences: true)
         guard let scheme = parts.first, String(Substring(scheme)).lowercased() == "bearer" else {
@@ -63,15 +59,10 @@ struct UserInfoEndpoint: Sendable {
 }
 
 /// `/jwks.json`: the keys that ID tokens are verified by (RFC 7517 §5).
-struct KeysEndpoint: Sendable {
-    private let services: Services
+struct KeysEndpoint: Endpoint {
+    let services: Services
 
-    init(_ services: Services) {
-        self.services = services
-    }
-
-    @Sendable
-    func answer(_ request: Request, _ context: DoornailContext) throws -> Response {
-        Answer.json(try services.node.signingKeys().document)
+    func answer(_ request: APIRequest, _ notes: inout RequestNotes) throws -> APIAnswer {
+        .json(try services.node.signingKeys().document)
     }
 }

@@ -1,5 +1,6 @@
 import HTTPTypes
 package import Hummingbird
+package import Serving
 
 /// Tells the ``AccessRecorder`` about each request and how it was answered.
 ///
@@ -41,15 +42,10 @@ package struct AccessLogMiddleware: RouterMiddleware {
                 duration: context.arrivedAt.duration(to: .now),
                 address: context.clientAddress.description,
                 requestID: context.requestID,
-                clientID: context.log.clientID,
-                sid: context.log.sid,
-                grant: context.log.grant,
-                outcome: context.log.outcome,
-                error: context.log.error,
+                notes: context.log.notes,
                 bytes: response.body.contentLength,
                 traceParent: Self.traceparent.flatMap { request.headers[$0] },
-                traceState: Self.tracestate.flatMap { request.headers[$0] }),
-            logger: context.logger)
+                traceState: Self.tracestate.flatMap { request.headers[$0] }))
         return response
     }
 

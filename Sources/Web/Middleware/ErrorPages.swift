@@ -10,23 +10,20 @@ struct ErrorPages: Sendable {
         self.renderer = renderer
     }
 
-    /// - Parameters:
-    ///   - reason: what is known to be wrong with the request
-    ///   - isCrowded: more passwords came at once than are examined
-    func answer(
-        _ status: HTTPResponse.Status, code: String, reason: OAuthError.Reason? = nil,
-        retrySeconds: Int? = nil, isCrowded: Bool = false, headers: HTTPFields = [:],
-        to request: Request, _ context: DoornailContext
-    ) -> Response {
+    /// A failure as a page.
+    func answer(_ failure: Failure, to request: Request, _ context: DoornailContext) -> Response {
         let words = context.language.words(for: request)
         let page = ErrorPage(
-            words, status: Int(status.code), heading: Self.heading(status, words.failure),
-            explanation: reason.map(words.failure.reason)
-                ?? (isCrowded ? words.failure.crowded : Self.explanation(status, words.failure)),
-            code: code, requestID: context.requestID, retrySeconds: retrySeconds)
-        var response = Answer.page(renderer.render(page), status: status)
-        for field in headers where field.name != .wwwAuthenticate {
-            response.headers.append(field)
+            words, status: Int(failure.status.code),
+            heading: Self.heading(failure.status, words.failure),
+            explanation: failure.reason.map(words.failure.reason)
+                ?? (failure.isCrowded
+                    ? words.failure.crowded : Self.explanation(failure.status, words.failure)),
+            code: failure.code, requestID: context.requestID, retrySeconds: failure.retrySeconds)
+        var response = Answer.page(renderer.render(page), status: failure.status)
+        for (name, value) in failure.fields {
+            guard let name = HTTPField.Name(name), name != .wwwAuthenticate else { continue }
+            response.headers.append(HTTPField(name: name, value: value))
         }
         return response
     }

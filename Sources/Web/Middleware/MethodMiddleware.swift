@@ -1,34 +1,18 @@
 import HTTPTypes
 import Hummingbird
+import Serving
 
-/// Paths and methods: 404 for a path that is not there, as a page where a browser asks, 405 with
-/// `Allow` for a method that a path does not have, and CORS where any origin may call (Fetch Standard
-/// §3.2), without credentials.
+/// Paths and methods of pages: 404 for a path that is not there, as a page where a browser asks, and 405
+/// with `Allow` for a method that a path does not have.
 struct MethodMiddleware: RouterMiddleware {
     typealias Context = DoornailContext
 
-    /// What a path allows.
-    struct Rule {
-        let methods: [HTTPRequest.Method]
-        let allowsAnyOrigin: Bool
-
-        init(methods: [HTTPRequest.Method]) {
-            self.methods = methods
-            allowsAnyOrigin = false
-        }
-
-        init(_ route: Route) {
-            methods = route.methods
-            allowsAnyOrigin = route.allowsAnyOrigin
-        }
-    }
-
-    private let rules: [String: Rule]
+    private let methods: [String: [HTTPRequest.Method]]
     private let pages: ErrorPages?
 
     /// - Parameter pages: what people are shown; nil where only programs come
-    init(_ rules: [String: Rule], pages: ErrorPages? = nil) {
-        self.rules = rules
+    init(_ methods: [String: [HTTPRequest.Method]], pages: ErrorPages? = nil) {
+        self.methods = methods
         self.pages = pages
     }
 
@@ -36,44 +20,19 @@ struct MethodMiddleware: RouterMiddleware {
         _ request: Request, context: DoornailContext,
         next: @concurrent (Request, DoornailContext) async throws -> Response
     ) async throws -> Response {
-        // The router would take /token/ and //token for /token; a path has one spelling here.
-        guard let rule = rules[request.uri.path] else {
+        // The router would take /login/ and //login for /login; a path has one spelling here.
+        guard let allowed = methods[request.uri.path] else {
             context.log.outcome = "refused"
             if let pages, ErrorPages.isWanted(by: request) {
-                return pages.answer(.notFound, code: "not_found", to: request, context)
+                return pages.answer(.nothingHere, to: request, context)
             }
-            return Answer.error("not_found", "there is nothing at this path", status: .notFound)
+            return Answer.error(Failure.nothingHere)
         }
-        if request.method == .options, rule.allowsAnyOrigin {
-            return Answer.empty(status: .noContent, headers: preflight(rule))
-        }
-        guard rule.methods.contains(request.method) else {
+        guard allowed.contains(request.method) else {
             context.log.outcome = "refused"
             return Answer.error(
-                "invalid_request", "this path does not have the method \(request.method.rawValue)",
-                status: .methodNotAllowed,
-                headers: rule.allowsAnyOrigin
-                    ? [.allow: allowed(rule), .accessControlAllowOrigin: "*"]
-                    : [.allow: allowed(rule)])
+                Failure.noSuchMethod(request.method.rawValue, allowed.map(\.rawValue)))
         }
-        var response = try await next(request, context)
-        if rule.allowsAnyOrigin {
-            response.headers[.accessControlAllowOrigin] = "*"
-        }
-        return response
-    }
-
-    private func allowed(_ rule: Rule) -> String {
-        (rule.methods + (rule.allowsAnyOrigin ? [.options] : [])).map(\.rawValue)
-            .joined(separator: ", ")
-    }
-
-    private func preflight(_ rule: Rule) -> HTTPFields {
-        [
-            .accessControlAllowOrigin: "*",
-            .accessControlAllowMethods: rule.methods.map(\.rawValue).joined(separator: ", "),
-            .accessControlAllowHeaders: "Authorization, Content-Type",
-            .accessControlMaxAge: "86400",
-        ]
+        return try await next(request, context)
     }
 }

@@ -1,5 +1,6 @@
 package import Hummingbird
 import Logging
+import Serving
 
 /// Gives each request its id: in the context, in its log lines and on the answer.
 ///

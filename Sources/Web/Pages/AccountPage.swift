@@ -1,4 +1,5 @@
 package import OAuth
+import Serving
 
 /// Shows a person where the account is logged in, and ends it there.
 package struct AccountPage: Page {

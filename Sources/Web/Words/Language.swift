@@ -1,4 +1,5 @@
 internal import OAuth
+import Serving
 
 /// A language that pages speak, by its tag (RFC 5646). To add one: a case here, and its ``Words``
 /// in a file of their own.

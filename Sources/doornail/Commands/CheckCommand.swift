@@ -2,6 +2,7 @@ import ArgumentParser
 import Cluster
 import OAuth
 import Postgres
+import Serving
 import Storage
 
 /// `doornail check`: what is wrong with the configuration and the database, and what to do.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Serving
 
 /// `doornail serve`: the server, for production.
 struct ServeCommand: AsyncParsableCommand {
@@ -25,7 +26,7 @@ struct ServeCommand: AsyncParsableCommand {
         try await settings.listen().requireFree(.listen)
         try await settings.adminListen().requireFree(.adminListen)
         try await Server.requireServable(settings)
-        let logger = try Database.makeLogger(settings, format: .json)
-        try await Server(settings, logger: logger).run()
+        let log = try Database.logOutput(settings, format: .json)
+        try await Server(settings, log: log).run()
     }
 }

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import OAuth
 import Postgres
+import Serving
 import Web
 
 /// The configuration, declared once: flags before the environment before a JSON file.
@@ -15,11 +16,6 @@ struct Settings: Sendable {
         let description: String
         /// It came by a flag: wrong usage, exit 2.
         var isUsage = false
-    }
-
-    enum LogFormat: String, CaseIterable, Sendable {
-        case json
-        case text
     }
 
     private let reader: ConfigReader
@@ -274,9 +270,9 @@ struct Settings: Sendable {
         return level
     }
 
-    func logFormat(default fallback: LogFormat) throws -> LogFormat {
+    func logFormat(default fallback: LogOutput.Format) throws -> LogOutput.Format {
         guard let text = self[.logFormat] else { return fallback }
-        guard let format = LogFormat(rawValue: text.lowercased()) else {
+        guard let format = LogOutput.Format(rawValue: text.lowercased()) else {
             throw invalid(.logFormat, "is neither json nor text")
         }
         return format

@@ -1,4 +1,5 @@
 import Foundation
+import Serving
 
 /// The folder that `doornail dev --data` names, held by this process alone.
 ///

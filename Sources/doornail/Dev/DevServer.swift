@@ -3,6 +3,7 @@ import Logging
 import OAuth
 import Postgres
 import ServiceLifecycle
+import Serving
 import Storage
 import Web
 
@@ -21,9 +22,10 @@ struct DevServer {
         try await address.requireFree(.listen)
         try await admin.requireFree(.adminListen)
 
-        let bootLogger = try await Database.makeLogger(
+        let bootLogger = try await Database.logOutput(
             Settings(flags: [:], file: nil, environment: environment), level: .warning,
-            format: .text)
+            format: .text
+        ).logger(label: "doornail")
         let cluster: PrivateCluster
         do {
             cluster = try await PrivateCluster.start(dataDirectory: data, logger: bootLogger)
@@ -62,11 +64,11 @@ struct DevServer {
         try await registerDemo(demo, on: cluster.url, bootLogger)
         try demo.writeEnvironment(databaseURL: cluster.url, issuer: issuer)
 
-        let logger = try Database.makeLogger(settings, format: .text)
+        let log = try Database.logOutput(settings, format: .text)
         let greeting = Greeting(
             url: issuer, metrics: admin.url + "/metrics", data: data, cluster: cluster.dataPath,
             password: demo.userPassword)
-        let server = try Server(settings, logger: logger, onReady: { greeting.print() })
+        let server = try Server(settings, log: log, onReady: { greeting.print() })
         try await server.run(beside: [ClusterWatch(cluster: cluster)])
     }
 
