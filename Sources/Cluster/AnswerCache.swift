@@ -210,9 +210,11 @@ package final class AnswerCache: Sendable {
 
         /// About how much a client takes: its texts, and what holds them.
         private static func bytes(of client: Client) -> Int {
+            let registration = client.registration
             let texts =
-                client.redirectURIs + client.postLogoutRedirectURIs + client.audiences
-                + client.scope.tokens + [client.clientID, client.name]
+                registration.redirectURIs + registration.postLogoutRedirectURIs
+                + registration.audiences + registration.scope.tokens
+                + [client.clientID, registration.name, registration.backchannelLogoutURI ?? ""]
             return texts.reduce(512) { $0 + 48 + $1.utf8.count }
         }
     }

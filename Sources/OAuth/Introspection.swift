@@ -19,10 +19,11 @@ package enum Introspection {
         _ caller: Client, client: Identifier, isRefreshToken: Bool, isFor: (String) -> Bool
     ) -> Bool {
         if client == caller.id { return true }
-        return switch caller.introspects {
+        return switch caller.registration.introspects {
         case .own: false
         case .audience:
-            !isRefreshToken && (isFor(caller.clientID) || caller.audiences.contains(where: isFor))
+            !isRefreshToken
+                && (isFor(caller.clientID) || caller.registration.audiences.contains(where: isFor))
         case .any: true
         }
     }

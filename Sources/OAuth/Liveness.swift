@@ -114,11 +114,10 @@ package enum Liveness: Sendable, Equatable {
     /// refreshed.
     package static func of(_ token: RefreshToken, in state: State) -> Liveness {
         if state.isSecretRetired { return .dead(.secretRetired) }
-        if let cause = deathOfGrant(in: state) { return .dead(cause) }
+        if let cause = deathOfRefreshing(in: state) { return .dead(cause) }
         guard let grant = state.grant, let client = state.client else {
             return .dead(.grantMissing)
         }
-        if state.readAt >= grant.idleExpiresAt { return .dead(.grantIdle) }
         if token.generation < grant.generation { return .dead(.rotated) }
         if token.generation > grant.generation { return .dead(.stateLost) }
         let expiresAt = min(grant.idleExpiresAt, expiry(of: grant, in: state))
@@ -156,6 +155,14 @@ package enum Liveness: Sendable, Equatable {
         if let cause { return cause }
         if state.readAt >= grant.expiresAt { return .grantExpired }
         return nil
+    }
+
+    /// Why a grant cannot be refreshed any more; nil where it can. It cannot from the second of its idle
+    /// expiry on, though access tokens that it gave before live on until their own.
+    package static func deathOfRefreshing(in state: State) -> CauseOfDeath? {
+        if let cause = deathOfGrant(in: state) { return cause }
+        guard let grant = state.grant else { return .grantMissing }
+        return state.readAt >= grant.idleExpiresAt ? .grantIdle : nil
     }
 
     /// Why a code is dead; nil where it may be redeemed. It hangs on its session from the first, and

@@ -39,7 +39,9 @@ package enum RevocationDecision: Sendable, Equatable {
         case .refresh(let refresh):
             return .endGrant(refresh.grant)
         case .access(let access):
-            if caller.client.revokes == .grant, let grant { return .endGrant(grant.id) }
+            if caller.client.registration.revokes == .grant, let grant {
+                return .endGrant(grant.id)
+            }
             return .endToken(access, client: client)
         }
     }

@@ -3,11 +3,7 @@ package import Postgres
 
 /// A client with all that is stored about it, as an operator sees it.
 package struct ClientRecord: Sendable {
-    package let id: Identifier
-    package let clientID: String
-    package let registration: ClientRegistration
-    package let hasPreviousSecret: Bool
-    package let epoch: Int64
+    package let client: Client
     package let disabledAt: PostgresTime?
     package let endedAt: PostgresTime?
     package let endedReason: String?
@@ -27,7 +23,7 @@ package struct ClientChange: Sendable {
 
     package init(to registration: ClientRegistration, of record: ClientRecord, secretHash: [UInt8]?)
     {
-        clientID = record.clientID
+        clientID = record.client.clientID
         self.registration = registration
         self.secretHash = secretHash
         readAs = record.updatedAt
@@ -40,56 +36,20 @@ enum ClientRecords {
         let record: ClientRecord?
 
         init(_ cells: inout Cells) throws(PostgresError) {
-            let id: PostgresUUID? = try cells.next()
-            let clientID: String? = try cells.next()
-            let name: String? = try cells.next()
-            let method: String? = try cells.next()
-            let grantTypes: [String]? = try cells.next()
-            let redirectURIs: [String]? = try cells.next()
-            let postLogoutRedirectURIs: [String]? = try cells.next()
-            let backchannelLogoutURI: String? = try cells.next()
-            let scope: [String]? = try cells.next()
-            let audiences: [String]? = try cells.next()
-            let introspects: String? = try cells.next()
-            let revokes: String? = try cells.next()
-            let isFirstParty: Bool? = try cells.next()
-            let rotates: Bool? = try cells.next()
-            let retryWindowSeconds: Int32? = try cells.next()
-            let idTokenAlgorithm: String? = try cells.next()
-            let hasPreviousSecret: Bool? = try cells.next()
-            let epoch: Int64? = try cells.next()
+            let client = try Clients.Row(&cells).client
             let disabledAt: PostgresTime? = try cells.next()
             let endedAt: PostgresTime? = try cells.next()
             let endedReason: String? = try cells.next()
             let endedBy: String? = try cells.next()
             let createdAt: PostgresTime? = try cells.next()
             let updatedAt: PostgresTime? = try cells.next()
-            guard let id, let clientID, let name, let grantTypes, let redirectURIs,
-                let postLogoutRedirectURIs, let scope, let audiences, let isFirstParty,
-                let rotates, let retryWindowSeconds, let hasPreviousSecret, let epoch,
-                let createdAt, let updatedAt,
-                let method = method.flatMap(Client.AuthenticationMethod.init),
-                let introspects = introspects.flatMap(Client.Introspects.init),
-                let revokes = revokes.flatMap(Client.Revokes.init),
-                let idTokenAlgorithm = idTokenAlgorithm.flatMap(SigningAlgorithm.init)
-            else {
-                record = nil
-                return
-            }
-            record = ClientRecord(
-                id: Identifier(id), clientID: clientID,
-                registration: ClientRegistration(
-                    name: name, method: method,
-                    grantTypes: grantTypes.compactMap(GrantType.init(rawValue:)),
-                    redirectURIs: redirectURIs, postLogoutRedirectURIs: postLogoutRedirectURIs,
-                    backchannelLogoutURI: backchannelLogoutURI, scope: Scope(stored: scope),
-                    audiences: audiences, introspects: introspects, revokes: revokes,
-                    isFirstParty: isFirstParty, rotates: rotates,
-                    retryWindowSeconds: retryWindowSeconds,
-                    idTokenAlgorithm: idTokenAlgorithm),
-                hasPreviousSecret: hasPreviousSecret, epoch: epoch, disabledAt: disabledAt,
-                endedAt: endedAt, endedReason: endedReason, endedBy: endedBy,
-                createdAt: createdAt, updatedAt: updatedAt)
+            record =
+                if let client, let createdAt, let updatedAt {
+                    ClientRecord(
+                        client: client, disabledAt: disabledAt, endedAt: endedAt,
+                        endedReason: endedReason, endedBy: endedBy, createdAt: createdAt,
+                        updatedAt: updatedAt)
+                } else { nil }
         }
     }
 
@@ -102,13 +62,11 @@ enum ClientRecords {
         }
     }
 
-    private static let columns = """
-        c.id, c.client_id, c.name, c.auth_method, c.grant_types, c.redirect_uris,
-        c.post_logout_redirect_uris, c.backchannel_logout_uri, c.scope, c.audiences,
-        c.introspects, c.revokes, c.first_party, c.rotation, c.retry_window_seconds, c.id_token_alg,
-        c.previous_secret_hash IS NOT NULL, c.epoch, c.disabled_at, c.ended_at,
-        c.ended_reason, c.ended_by, c.created_at, c.updated_at
-        """
+    private static let settings = Clients.settings.joined(separator: ", ")
+    /// The parameters of the settings, from a number on.
+    private static func values(from first: Int) -> String {
+        Clients.settings.indices.map { "$\(first + $0)" }.joined(separator: ", ")
+    }
 
     /// States the cause of a change, for the trigger that logs it at the commit: `$2` and `$3`.
     private static let cause = """
@@ -127,7 +85,8 @@ enum ClientRecords {
         "client_records_list",
         """
         WITH \(Primary.expression)
-        SELECT \(Primary.columns), \(columns)
+        SELECT \(Primary.columns), \(Clients.columns), c.disabled_at, c.ended_at,
+               c.ended_reason, c.ended_by, c.created_at, c.updated_at
         FROM primary_state
         LEFT JOIN clients AS c ON $1::text IS NULL OR c.client_id = $1
         ORDER BY c.client_id
@@ -135,18 +94,15 @@ enum ClientRecords {
 
     /// A new client; no row is inserted where the id is taken by another.
     static let create = Statement<
-        Proven<FoundRow>, PostgresUUID, String, String, String, [UInt8]?, [String], [String],
+        Proven<FoundRow>, PostgresUUID, String, [UInt8]?, String, String, [String], [String],
         [String], String?, [String], [String], String, String, Bool, Bool, Int32, String
     >(
         "client_records_create",
         """
         WITH \(Primary.expression),
         changed AS (
-            INSERT INTO clients (
-                id, client_id, name, auth_method, secret_hash, grant_types, redirect_uris,
-                post_logout_redirect_uris, backchannel_logout_uri, scope, audiences, introspects,
-                revokes, first_party, rotation, retry_window_seconds, id_token_alg)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            INSERT INTO clients (id, client_id, secret_hash, \(settings))
+            VALUES ($1, $2, $3, \(values(from: 4)))
             -- Done again after a lost reply, it finds its own row.
             ON CONFLICT (client_id) DO UPDATE SET id = clients.id WHERE clients.id = $1
             RETURNING id)
@@ -154,12 +110,12 @@ enum ClientRecords {
         """)
 
     /// New settings for a client, if it is still as it was read (`$4`). A public client has no
-    /// secret, and a confidential one keeps its.
+    /// secret, and a confidential one keeps its, or gets its first one (`$5`).
     ///
     /// Done again after a lost reply, it finds the settings as it made them, and the secret where it
     /// brought one; then it writes once more, so that its answer rests on a commit.
     static let update = Statement<
-        Proven<FoundRow>, String, String, String, PostgresTime, String, String, [UInt8]?,
+        Proven<FoundRow>, String, String, String, PostgresTime, [UInt8]?, String, String,
         [String], [String], [String], String?, [String], [String], String, String, Bool, Bool,
         Int32, String
     >(
@@ -168,23 +124,16 @@ enum ClientRecords {
         WITH \(Primary.expression), \(cause),
         changed AS (
             UPDATE clients SET
-                name = $5, auth_method = $6,
-                secret_hash = CASE WHEN $6 = 'none' THEN NULL ELSE coalesce(secret_hash, $7) END,
-                previous_secret_hash = CASE WHEN $6 = 'none' THEN NULL
-                                            ELSE previous_secret_hash END,
-                grant_types = $8, redirect_uris = $9, post_logout_redirect_uris = $10,
-                backchannel_logout_uri = $11, scope = $12, audiences = $13, introspects = $14,
-                revokes = $15, first_party = $16, rotation = $17, retry_window_seconds = $18,
-                id_token_alg = $19
+                (\(settings)) = ROW (\(values(from: 6))),
+                -- $7 is the new auth_method.
+                secret_hash = CASE WHEN $7 = 'none' THEN NULL ELSE coalesce(secret_hash, $5) END,
+                previous_secret_hash = CASE WHEN $7 = 'none' THEN NULL
+                                            ELSE previous_secret_hash END
             FROM cause
             WHERE client_id = $1 AND \(isStated) AND (
                 updated_at = $4
-                OR (name, auth_method, grant_types, redirect_uris, post_logout_redirect_uris, scope,
-                    audiences, introspects, revokes, first_party, rotation, retry_window_seconds,
-                    id_token_alg)
-                   = ($5, $6, $8, $9, $10, $12, $13, $14, $15, $16, $17, $18, $19)
-                   AND backchannel_logout_uri IS NOT DISTINCT FROM $11
-                   AND ($7::bytea IS NULL OR secret_hash = $7))
+                OR (\(settings)) IS NOT DISTINCT FROM (\(values(from: 6)))
+                   AND ($5::bytea IS NULL OR secret_hash = $5))
             RETURNING id)
         \(outcome)
         """)
@@ -286,7 +235,7 @@ extension Store {
     ) async throws(StoreError) {
         let r = registration
         let rows = try await proven(
-            ClientRecords.create, id.uuid, clientID, r.name, r.method.rawValue, secretHash,
+            ClientRecords.create, id.uuid, clientID, secretHash, r.name, r.method.rawValue,
             r.grantTypes.map(\.rawValue), r.redirectURIs, r.postLogoutRedirectURIs,
             r.backchannelLogoutURI, r.scope.tokens, r.audiences, r.introspects.rawValue,
             r.revokes.rawValue, r.isFirstParty, r.rotates, r.retryWindowSeconds,
@@ -303,7 +252,7 @@ extension Store {
         let r = change.registration
         let rows = try await proven(
             ClientRecords.update, change.clientID, cause.reason, cause.actor, change.readAs,
-            r.name, r.method.rawValue, change.secretHash, r.grantTypes.map(\.rawValue),
+            change.secretHash, r.name, r.method.rawValue, r.grantTypes.map(\.rawValue),
             r.redirectURIs, r.postLogoutRedirectURIs, r.backchannelLogoutURI, r.scope.tokens,
             r.audiences, r.introspects.rawValue, r.revokes.rawValue, r.isFirstParty, r.rotates,
             r.retryWindowSeconds, r.idTokenAlgorithm.rawValue)

@@ -129,13 +129,11 @@ enum SessionRecords {
             let state = Liveness.State(
                 readAt: now, client: client, grant: grant, session: session, user: user)
             guard let grant, times.count == 3 else { return nil }
-            let death =
-                Liveness.deathOfGrant(in: state) ?? (now < grant.idleExpiresAt ? nil : .grantIdle)
             return GrantRecord(
                 id: grant.id, clientID: client?.clientID ?? "", clientName: clientName ?? "",
                 session: grant.session, scope: grant.scope, audience: grant.audience,
                 isOffline: grant.isOffline, createdAt: times[0], lastUsedAt: times[1],
-                expiresAt: times[2], death: death)
+                expiresAt: times[2], death: Liveness.deathOfRefreshing(in: state))
         }
     }
 

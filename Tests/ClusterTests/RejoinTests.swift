@@ -124,17 +124,17 @@ import Testing
             }
             try await node.running {
                 _ = try await fill(node, fixture)
-                #expect(try await client()?.name == "app")
+                #expect(try await client()?.registration.name == "app")
                 try await fixture.sql("UPDATE clients SET name = 'another'")
                 try await fixture.untilApplied()
-                #expect(try await client()?.name == "another")
+                #expect(try await client()?.registration.name == "another")
                 try await fixture.sql("UPDATE clients SET audiences = '{https://other.example}'")
                 try await fixture.untilApplied()
-                #expect(try await client()?.audiences == ["https://other.example"])
+                #expect(try await client()?.registration.audiences == ["https://other.example"])
                 try await fixture.sql("UPDATE clients SET client_id = 'renamed'")
                 try await fixture.untilApplied()
                 #expect(try await client() == nil)
-                #expect(try await client("renamed")?.name == "another")
+                #expect(try await client("renamed")?.registration.name == "another")
                 try await fixture.sql("UPDATE clients SET disabled_at = now()")
                 try await fixture.untilApplied()
                 #expect(try await client("renamed")?.isDisabled == true)
@@ -143,7 +143,7 @@ import Testing
                 #expect(try await client("renamed") == nil)
                 // One that is missing is looked for each time: making one is in no log.
                 _ = try await fixture.client("renamed")
-                #expect(try await client("renamed")?.name == "renamed")
+                #expect(try await client("renamed")?.registration.name == "renamed")
             }
         }
     }

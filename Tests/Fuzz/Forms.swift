@@ -4,12 +4,13 @@ import Web
 /// What clients and browsers send as forms, and where answers go.
 enum Forms {
     private static let client = Client(
-        id: Identifier(high: 1, low: 1), clientID: "app", name: "App", method: .any,
-        secretHashes: [ClientSecret.hash(Redacted("secret"))], grantTypes: GrantType.allCases,
-        redirectURIs: ["https://app.example/cb", "http://127.0.0.1/cb"],
-        scope: Scope(stored: ["a", "openid", "offline_access"]),
-        audiences: ["https://api.example"], introspects: .any, revokes: .token, epoch: 1,
-        isDisabled: false)
+        id: Identifier(high: 1, low: 1), clientID: "app",
+        registration: ClientRegistration(
+            name: "App", method: .any, grantTypes: GrantType.allCases,
+            redirectURIs: ["https://app.example/cb", "http://127.0.0.1/cb"],
+            scope: Scope(stored: ["a", "openid", "offline_access"]),
+            audiences: ["https://api.example"], introspects: .any),
+        secretHashes: [ClientSecret.hash(Redacted("secret"))], epoch: 1, isDisabled: false)
     private static let now = UnixTime(seconds: 1_800_000_000)
     private static let nothing = Identifier(high: 0, low: 0)
 
@@ -35,8 +36,9 @@ enum Forms {
         let challenge = CodeChallenge(hash: digest(form["code_verifier"] ?? ""))
         let row = CodeState(
             client: client.id, clientEpoch: 1, userEpoch: 1, session: nothing,
-            scope: client.scope, audience: client.audiences,
-            redirectURI: client.redirectURIs[0], isRedirectURISent: false, challenge: challenge,
+            scope: client.registration.scope, audience: client.registration.audiences,
+            redirectURI: client.registration.redirectURIs[0], isRedirectURISent: false,
+            challenge: challenge,
             expiresAt: now, redemption: nil)
         _ = AuthorizationCodeGrant.decide(form, client: caller, code: code, row: row, in: state)
         _ = RefreshTokenGrant.decide(

@@ -35,11 +35,13 @@ enum Fixture {
         isFirstParty: Bool = false, isDisabled: Bool = false
     ) -> Client {
         Client(
-            id: identifier(number), clientID: "client-\(number)", name: "Client \(number)",
-            method: method, secretHashes: secrets.map { ClientSecret.hash(Redacted($0)) },
-            grantTypes: grants, redirectURIs: redirectURIs, scope: Scope(stored: scope),
-            audiences: audiences, introspects: introspects, revokes: revokes,
-            isFirstParty: isFirstParty, epoch: 1, isDisabled: isDisabled)
+            id: identifier(number), clientID: "client-\(number)",
+            registration: ClientRegistration(
+                name: "Client \(number)", method: method, grantTypes: grants,
+                redirectURIs: redirectURIs, scope: Scope(stored: scope), audiences: audiences,
+                introspects: introspects, revokes: revokes, isFirstParty: isFirstParty),
+            secretHashes: secrets.map { ClientSecret.hash(Redacted($0)) }, epoch: 1,
+            isDisabled: isDisabled)
     }
 
     /// A client for people's logins.

@@ -104,8 +104,24 @@ import Testing
         #expect(error.detail?.isEmpty == false)
     }
 
-    /// Which generation is the present one is the row's to say, in the statement that changes it;
-    /// and so is the idle expiry.
+    /// A refresh token is dead from the second of its idle expiry on, at `/token` as at `/introspect`;
+    /// an access token of the grant is not.
+    @Test(arguments: [(1_501, true), (1_500, false), (1_499, false)] as [(Int64, Bool)])
+    func whatWasIdleForTooLong(idleExpiresAt: Int64, isAlive: Bool) throws {
+        var rows = Fixture.Rows()
+        rows.grant = Fixture.grant(idleExpiresAt: idleExpiresAt)
+        #expect(code(try decide(rows: rows)) == (isAlive ? nil : .invalidGrant))
+        let death: Liveness.CauseOfDeath? = isAlive ? nil : .grantIdle
+        #expect(Liveness.deathOfRefreshing(in: rows.state) == death)
+        if case .dead(let cause) = Liveness.of(Fixture.refreshToken(), in: rows.state) {
+            #expect(cause == death)
+        } else {
+            #expect(isAlive)
+        }
+        _ = try Fixture.live(Fixture.grantToken(), in: rows)
+    }
+
+    /// Which generation is the present one is the row's to say, in the statement that changes it.
     @Test(arguments: [1, 4, 5, 6, .max] as [Int64])
     func theRowHasTheLastWord(generation: Int64) throws {
         #expect(code(try decide(token: Fixture.refreshToken(generation))) == nil)

@@ -75,7 +75,7 @@ import Testing
                 "app", id: StoreFixture.identifier(),
                 ClientRegistration(name: "before", method: .none, grantTypes: []), secretHash: nil)
             let record = try await store.clientRecord("app")
-            var changed = record.registration
+            var changed = record.client.registration
             changed.name = "after"
             if getsSecret { changed.method = .post }
             let hash = getsSecret ? ClientSecret.hash(Redacted("new")) : nil
@@ -83,7 +83,7 @@ import Testing
             try await Self.cutting("clients", fixture) { store in
                 _ = try await store.updateClient(change, because: StoreFixture.cause)
             }
-            #expect(try await store.clientRecord("app").registration == changed)
+            #expect(try await store.clientRecord("app").client.registration == changed)
             #expect(try await store.client("app").client?.secretHashes == (hash.map { [$0] } ?? []))
         }
     }
@@ -97,7 +97,7 @@ import Testing
                 "app", id: StoreFixture.identifier(),
                 ClientRegistration(name: "x", method: .none, grantTypes: []), secretHash: nil)
             let record = try await store.clientRecord("app")
-            var changed = record.registration
+            var changed = record.client.registration
             changed.method = .basic
             let hashes = ["one", "two"].map { ClientSecret.hash(Redacted($0)) }
             _ = try await store.updateClient(

@@ -71,7 +71,7 @@ import Testing
         try await StoreFixture.with { fixture in
             _ = try await fixture.client()
             let record = try await fixture.store.clientRecord("app")
-            var changed = record.registration
+            var changed = record.client.registration
             changed.name = "first"
             _ = try await fixture.store.updateClient(
                 ClientChange(to: changed, of: record, secretHash: nil), because: StoreFixture.cause)
@@ -81,7 +81,7 @@ import Testing
                 _ = try await fixture.store.updateClient(late, because: StoreFixture.cause)
             }
             #expect(error?.kind == "conflict")
-            #expect(try await fixture.store.clientRecord("app").registration.name == "first")
+            #expect(try await fixture.store.clientRecord("app").client.registration.name == "first")
             #expect(
                 try await fixture.column("SELECT reason || ' ' || actor FROM revocations")
                     == ["a test tests"])

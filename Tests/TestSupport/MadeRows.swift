@@ -124,9 +124,12 @@ package enum MadeRows {
                 _ = row.row.verdict(on: rotation, at: now)
             }
         case let row as Proven<Users.FoundRow>: _ = row.row.passwordHash.flatMap(PasswordHash.init)
-        case let row as Proven<Clients.ClientRow>:
-            _ = row.row.client.map { RedirectURI("https://a.example", registered: $0.redirectURIs) }
-        case let row as Proven<ClientRecords.RecordRow>: _ = row.row.record?.registration.problems
+        case let row as Proven<Clients.FoundRow>:
+            _ = row.row.client.map {
+                RedirectURI("https://a.example", registered: $0.registration.redirectURIs)
+            }
+        case let row as Proven<ClientRecords.RecordRow>:
+            _ = row.row.record?.client.registration.problems
         case let row as Proven<SigningKeys.KeyRow>:
             let known = row.row.record.map { [$0.known] } ?? []
             for algorithm in SigningAlgorithm.allCases {

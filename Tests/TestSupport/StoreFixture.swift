@@ -140,8 +140,8 @@ package struct StoreFixture: Sendable {
         let now = try await store.client(client.clientID).readAt
         return AccessToken(
             id: Self.identifier(), keyID: 1, subject: .client(client.id, epoch: client.epoch),
-            issuedAt: now, expiresAt: now.adding(seconds: lifetimeSeconds), scope: client.scope,
-            audience: client.audiences)
+            issuedAt: now, expiresAt: now.adding(seconds: lifetimeSeconds),
+            scope: client.registration.scope, audience: client.registration.audiences)
     }
 
     /// Makes key id 1 known.

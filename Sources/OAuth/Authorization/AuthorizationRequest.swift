@@ -61,9 +61,10 @@ package struct AuthorizationRequest: Sendable {
                 .unknownClient, detail: client == nil ? "unknown client" : "disabled client")
         }
         let sent = form["redirect_uri"]
-        guard let text = sent ?? (client.redirectURIs.count == 1 ? client.redirectURIs[0] : nil)
+        let registered = client.registration.redirectURIs
+        guard let text = sent ?? (registered.count == 1 ? registered[0] : nil)
         else { throw OAuthError(.missing(parameter: "redirect_uri")) }
-        guard let uri = RedirectURI(text, registered: client.redirectURIs) else {
+        guard let uri = RedirectURI(text, registered: registered) else {
             throw OAuthError(.unknownRedirectURI)
         }
         let mode = form["response_mode"].flatMap(ResponseMode.init) ?? .query
@@ -113,10 +114,10 @@ package struct AuthorizationRequest: Sendable {
             }
             try GrantType.authorizationCode.requireRegistered(by: client)
             challenge = try CodeChallenge(form)
-            let granted = try client.scope.granted(asking: form["scope"])
+            let granted = try client.registration.scope.granted(asking: form["scope"])
             // Without refresh tokens there is nothing to be used offline.
             scope =
-                client.grantTypes.contains(.refreshToken)
+                client.registration.grantTypes.contains(.refreshToken)
                 ? granted : granted.removing("offline_access")
             audience = try ResourceIndicators.audience(asking: form.all("resource"), of: client)
             prompt = try Self.prompt(form["prompt"])
@@ -206,7 +207,7 @@ package struct AuthorizationRequest: Sendable {
     /// gets the answer.
     private func needsConsent(_ remembered: Scope?) -> Bool {
         if prompt.contains(.consent) { return true }
-        if client.isFirstParty, address.redirectURI.isHTTPS { return false }
+        if client.registration.isFirstParty, address.redirectURI.isHTTPS { return false }
         if client.isPublic { return true }
         guard let remembered else { return true }
         return !scope.isSubset(of: remembered)

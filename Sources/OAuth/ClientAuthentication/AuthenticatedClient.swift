@@ -32,17 +32,17 @@ package struct AuthenticatedClient: Sendable {
                 isWrongSecret: isWrongSecret)
         }
         guard let client else { throw failure("unknown client") }
-        switch (credentials.presented, client.method) {
+        switch (credentials.presented, client.registration.method) {
         case (.none, .none): break
         case (.none, _): throw failure("the client has a secret and sent none")
         case (_, .none): throw failure("a public client sent a secret")
-        case (.basic(let secret), .any), (.basic(let secret), .basic),
-            (.body(let secret), .any), (.body(let secret), .post):
+        case (.basic(let secret), let method) where method.accepts(.basic),
+            (.body(let secret), let method) where method.accepts(.post):
             guard client.hasSecret(hash: ClientSecret.hash(secret)) else {
                 throw failure("wrong secret", isWrongSecret: true)
             }
-        case (.basic, .post), (.body, .basic):
-            throw failure("the client is registered for the method \(client.method.rawValue)")
+        case (.basic, let method), (.body, let method):
+            throw failure("the client is registered for the method \(method.rawValue)")
         }
         guard !client.isDisabled else { throw failure("the client is disabled") }
         return AuthenticatedClient(client: client, readAt: readAt)
@@ -53,7 +53,7 @@ package struct AuthenticatedClient: Sendable {
     package static func verify(
         basicSecretHash hash: [UInt8], client: Client, readAt: UnixTime
     ) -> AuthenticatedClient? {
-        guard !client.isDisabled, client.method == .basic || client.method == .any,
+        guard !client.isDisabled, client.registration.method.accepts(.basic),
             client.hasSecret(hash: hash)
         else { return nil }
         return AuthenticatedClient(client: client, readAt: readAt)

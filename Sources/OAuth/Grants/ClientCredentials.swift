@@ -10,7 +10,7 @@ package struct ClientCredentialsGrant: Sendable, Equatable {
             throw OAuthError(
                 .unauthorizedClient, "client_credentials is for clients that have a secret")
         }
-        let scope = try client.client.scope.granted(asking: form["scope"])
+        let scope = try client.client.registration.scope.granted(asking: form["scope"])
         // There is no person who logs in, or would be away (OpenID Connect Core §3.1.2.1 and §11).
         if let word = ["openid", "offline_access"].first(where: scope.contains) {
             throw OAuthError(
@@ -29,10 +29,10 @@ package enum ResourceIndicators {
     package static func audience(
         asking requested: [String], of client: Client
     ) throws(OAuthError) -> [String] {
-        guard !requested.isEmpty else { return client.audiences }
+        guard !requested.isEmpty else { return client.registration.audiences }
         var audience: [String] = []
         for uri in requested where !audience.contains(uri) {
-            guard Client.isAudience(uri), client.audiences.contains(uri) else {
+            guard Client.isAudience(uri), client.registration.audiences.contains(uri) else {
                 throw OAuthError(.invalidTarget, "the client may not ask for the resource \(uri)")
             }
             audience.append(uri)

@@ -17,7 +17,7 @@ package enum GrantType: String, Sendable, CaseIterable {
 
     /// That a client was registered for a grant, else `unauthorized_client`.
     package func requireRegistered(by client: Client) throws(OAuthError) {
-        guard client.grantTypes.contains(self) else {
+        guard client.registration.grantTypes.contains(self) else {
             throw OAuthError(
                 .unauthorizedClient, "the client is not registered for the grant \(rawValue)")
         }

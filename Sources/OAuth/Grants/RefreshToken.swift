@@ -44,11 +44,7 @@ package struct RefreshTokenGrant: Sendable, Equatable {
             if state.isSecretRetired {
                 throw refusal(Liveness.CauseOfDeath.secretRetired.rawValue)
             }
-            if let cause = Liveness.deathOfGrant(in: state) { throw refusal(cause.rawValue) }
-            // Surely, in whole seconds; the row's own times decide the rest.
-            if state.readAt > grant.idleExpiresAt {
-                throw refusal(Liveness.CauseOfDeath.grantIdle.rawValue)
-            }
+            if let cause = Liveness.deathOfRefreshing(in: state) { throw refusal(cause.rawValue) }
             return .rotate(
                 RefreshTokenGrant(token: token, grant: grant, scope: scope, audience: audience))
         } catch {

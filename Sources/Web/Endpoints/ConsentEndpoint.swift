@@ -70,7 +70,7 @@ struct ConsentEndpoint: Sendable {
             hidden: [
                 Field("form_token", try browser.formToken(for: .consent)), Field("continue", text),
             ],
-            clientName: request.client.name, clientID: request.client.clientID,
+            clientName: request.client.registration.name, clientID: request.client.clientID,
             redirectHost: request.address.redirectURI.destination, username: user.user.username,
             scopes: request.scope.tokens.map { ScopeText($0, in: words) },
             isOffline: request.isOffline,

@@ -51,7 +51,7 @@ struct LoginEndpoint: Sendable {
             LoginPage(
                 words, action: browser.path(.login), hidden: hidden,
                 username: flow?.request.loginHint ?? form["login_hint"] ?? "",
-                clientName: flow?.request.client.name,
+                clientName: flow?.request.client.registration.name,
                 alert: form["failed"] != nil
                     ? words.login.mismatch
                     : isFull ? words.login.full(Limits.sessionsPerUser) : nil,

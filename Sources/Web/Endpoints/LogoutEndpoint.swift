@@ -59,7 +59,7 @@ struct LogoutEndpoint: Sendable {
                 LogoutPage(
                     browser.words, action: browser.path(.logout),
                     hidden: [Field("form_token", try browser.formToken(for: .logout))] + kept,
-                    username: user.user.username, clientName: target?.client.name,
+                    username: user.user.username, clientName: target?.client.registration.name,
                     formTargets: target.map { [$0.uri] } ?? []))
         }
     }
@@ -155,7 +155,8 @@ struct LogoutEndpoint: Sendable {
         }
         let read = try await services.node.client(clientID, by: context.deadline)
         guard let client = read.client, !client.isDisabled,
-            let registered = RedirectURI(uri, registered: client.postLogoutRedirectURIs)
+            let registered = RedirectURI(
+                uri, registered: client.registration.postLogoutRedirectURIs)
         else { return nil }
         let state = form["state"].map { [("state", $0)] } ?? []
         return Target(

@@ -51,7 +51,7 @@ struct AuthorizationCodeExchange: TokenExchange {
         let issuer = TokenIssuer(services, sent)
         try issuer.requireSigner(for: redemption.state.scope)
         let lifetimes = services.lifetimes
-        let isRefreshable = client.grantTypes.contains(.refreshToken)
+        let isRefreshable = client.registration.grantTypes.contains(.refreshToken)
         let keyID = try issuer.keyID()
         let seconds =
             isRefreshable

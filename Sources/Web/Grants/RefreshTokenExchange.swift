@@ -75,7 +75,8 @@ struct RefreshTokenExchange: TokenExchange {
         Rotation(
             grant: request.grant.id, generation: request.token.generation, keyID: keyID,
             idleSeconds: services.lifetimes.refreshTokenIdleSeconds,
-            retryWindowSeconds: Int64(client.retryWindowSeconds), rotates: client.rotates,
+            retryWindowSeconds: Int64(client.registration.retryWindowSeconds),
+            rotates: client.registration.rotates,
             outage: try services.node.gate.outage())
     }
 

@@ -45,7 +45,7 @@ struct TokenIssuer {
                 nonce: login.nonce, accessToken: response.accessToken)
             guard
                 let signed = try await issuer.services.node.signingKeys().sign(
-                    id, by: client.idTokenAlgorithm)
+                    id, by: client.registration.idTokenAlgorithm)
             else { throw TokenIssuer.noSigner }
             response.idToken = signed
         }
@@ -84,7 +84,7 @@ struct TokenIssuer {
     /// That an ID token can be signed, before anything is consumed for it.
     func requireSigner(for scope: Scope) throws(StoreError) {
         guard scope.contains("openid") else { return }
-        guard try services.node.signingKeys().signs(by: sent.client.client.idTokenAlgorithm) else {
+        guard try services.node.signingKeys().signs(by: sent.client.client.registration.idTokenAlgorithm) else {
             throw Self.noSigner
         }
     }

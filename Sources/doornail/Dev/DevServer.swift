@@ -129,7 +129,7 @@ struct DevServer {
                 id, id: newIdentifier(), registration, secretHash: hash)
         } catch StoreError.conflict {
             let record = try await store.clientRecord(id)
-            if record.registration != registration {
+            if record.client.registration != registration {
                 _ = try await store.updateClient(
                     ClientChange(to: registration, of: record, secretHash: hash),
                     because: Self.remade)

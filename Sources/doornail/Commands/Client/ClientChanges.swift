@@ -34,7 +34,7 @@ struct ClientCreate: AsyncParsableCommand {
         let (id, json) = (id, output.json)
         let registration = try registration()
         try await Database.with(database) { database, _ in
-            let secret = registration.method == .none ? nil : newSecret()
+            let secret = registration.method.isPublic ? nil : newSecret()
             try await database.store.createClient(
                 id, id: newIdentifier(), registration, secretHash: secret.map(ClientSecret.hash))
             try await ClientDocument(database.store.clientRecord(id), secret: secret)
@@ -64,9 +64,9 @@ struct ClientUpdate: AsyncParsableCommand {
         let (id, json, client) = (name.text, output.json, client)
         try await Database.with(database) { database, _ in
             let record = try await database.store.clientRecord(id)
-            let before = record.registration
+            let before = record.client.registration
             let after = try client.applied(to: before)
-            let secret = before.method == .none && after.method != .none ? newSecret() : nil
+            let secret = before.method.isPublic && !after.method.isPublic ? newSecret() : nil
             _ = try await database.revoker.end(
                 .clientChanged(
                     ClientChange(
@@ -110,7 +110,7 @@ struct ClientRotateSecret: AsyncParsableCommand {
         let (id, json, now, finish) = (name.text, output.json, now, finish)
         try await Database.with(database) { database, _ in
             let before = try await database.store.clientRecord(id)
-            guard before.registration.method != .none else {
+            guard !before.client.isPublic else {
                 throw CommandFailure("the client '\(id)' is public and has no secret")
             }
             let cause = Cause(
@@ -123,7 +123,7 @@ struct ClientRotateSecret: AsyncParsableCommand {
             _ = try await database.revoker.end(ending, because: cause)
             try await ClientDocument(database.store.clientRecord(id), secret: secret)
                 .print(json: json)
-            if secret != nil, before.hasPreviousSecret, !now {
+            if secret != nil, before.client.secretHashes.count > 1, !now {
                 Console.error("the secret before the last one, which was still valid, has ended")
             }
         }

@@ -59,10 +59,11 @@ struct ClientDocument: Encodable {
     let updated_at: String
 
     init(_ record: ClientRecord, secret: Redacted<String>? = nil) {
-        let registration = record.registration
-        client_id = record.clientID
+        let client = record.client
+        let registration = client.registration
+        client_id = client.clientID
         client_secret = secret?.value
-        id = record.id.description
+        id = client.id.description
         name = registration.name
         auth_method = registration.method.rawValue
         grants = registration.grantTypes.map(\.rawValue)
@@ -77,8 +78,8 @@ struct ClientDocument: Encodable {
         rotation = registration.rotates ? "on" : "off"
         retry_window_seconds = Int(registration.retryWindowSeconds)
         id_token_alg = registration.idTokenAlgorithm.rawValue
-        has_previous_secret = record.hasPreviousSecret
-        disabled = record.disabledAt != nil
+        has_previous_secret = client.secretHashes.count > 1
+        disabled = client.isDisabled
         disabled_at = record.disabledAt?.text
         ended_at = record.endedAt?.text
         ended_reason = record.endedReason

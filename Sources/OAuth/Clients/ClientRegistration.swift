@@ -11,8 +11,11 @@ package struct ClientRegistration: Sendable, Equatable {
     package var introspects: Client.Introspects
     package var revokes: Client.Revokes
     package var isFirstParty: Bool
+    /// Whether its refresh tokens are replaced at each use.
     package var rotates: Bool
+    /// How long after its use a refresh token is answered with the same successor.
     package var retryWindowSeconds: Int32
+    /// How its ID tokens are signed.
     package var idTokenAlgorithm: SigningAlgorithm
 
     package init(
@@ -55,7 +58,7 @@ package struct ClientRegistration: Sendable, Equatable {
         if name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
             problems.append("the name has a control character")
         }
-        if method == .none, grantTypes.contains(.clientCredentials) {
+        if method.isPublic, grantTypes.contains(.clientCredentials) {
             problems.append("a public client cannot have the grant client_credentials")
         }
         if grantTypes.contains(.refreshToken), !grantTypes.contains(.authorizationCode) {
@@ -65,7 +68,7 @@ package struct ClientRegistration: Sendable, Equatable {
         if grantTypes.contains(.authorizationCode), redirectURIs.isEmpty {
             problems.append("the grant authorization_code needs a redirect URI (--redirect-uri)")
         }
-        if method == .none, !rotates, grantTypes.contains(.refreshToken) {
+        if method.isPublic, !rotates, grantTypes.contains(.refreshToken) {
             problems.append(
                 "a public client's refresh tokens have to rotate (RFC 9700 §2.2.2)")
         }
