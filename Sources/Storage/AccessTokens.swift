@@ -28,23 +28,25 @@ enum AccessTokens {
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM ended) AS n
         """)
+}
 
-    static func revoke(
-        _ revocations: [TokenRevocation], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+extension TokenRevocation: BatchedRequest {
+    static let batch = "revoke"
+
+    static func perform(
+        _ requests: [TokenRevocation], on database: ProvenPool,
+        by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime] {
         // One entry a row: two callers may end one token at once, for reasons of their own.
         var distinct: [Identifier: TokenRevocation] = [:]
-        for revocation in revocations { distinct[revocation.token] = revocation }
-        let rows = Array(distinct.values)
-        let result = try await Store.untilCertain(
-            revoke, rows.map(\.token.uuid), rows.map(\.client.uuid),
-            rows.map { PostgresTime($0.expiresAt) }, rows.map(\.cause.reason),
-            rows.map(\.cause.actor), pool: pool, authority: authority, deadline: deadline)
-        guard let first = result.first else {
-            throw .undecodable("\(revoke.name): no row")
-        }
-        return revocations.map { _ in first.primary.time }
+        for request in requests { distinct[request.token] = request }
+        let ended = Array(distinct.values)
+        let rows = try await database.committedRows(
+            AccessTokens.revoke, ended.map(\.token.uuid), ended.map(\.client.uuid),
+            ended.map { PostgresTime($0.expiresAt) }, ended.map(\.cause.reason),
+            ended.map(\.cause.actor), by: deadline
+        ).counted(1, of: AccessTokens.revoke)
+        return requests.flatMap { _ in rows.map(\.primary.time) }
     }
 }
 
@@ -54,13 +56,9 @@ extension Store {
         _ token: AccessToken, of client: Identifier, because cause: Cause,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> UnixTime {
-        do {
-            return try await tokenRevocations.perform(
-                TokenRevocation(
-                    token: token.id, client: client, expiresAt: token.expiresAt, cause: cause),
-                deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(
+            TokenRevocation(
+                token: token.id, client: client, expiresAt: token.expiresAt, cause: cause),
+            by: deadline)
     }
 }

@@ -107,19 +107,28 @@ enum Clients {
         """)
 
     static func read(
-        _ clientIDs: [String], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+        _ clientIDs: [String], on database: ProvenPool, by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [ClientRead] {
-        let rows = try await pool.execute(find, clientIDs, deadline: deadline)
-        guard rows.count == clientIDs.count, let first = rows.first else {
-            throw .undecodable("\(find.name): \(rows.count) rows for \(clientIDs.count) clients")
-        }
-        try await Store.check(first.primary, by: authority, until: deadline)
-        let unretired = Set(first.row.unretiredKeyIDs.map { UInt8(clamping: $0) })
+        let rows = try await database.rows(find, clientIDs, by: deadline)
+            .counted(clientIDs.count, of: find)
+        let unretired = Set((rows.first?.row.unretiredKeyIDs ?? []).map { UInt8(clamping: $0) })
         return rows.map {
             ClientRead(
                 client: $0.row.client, readAt: $0.primary.time, unretiredKeyIDs: unretired)
         }
+    }
+}
+
+/// A client that is to be read.
+private struct ClientLookup: BatchedRequest {
+    let clientID: String
+
+    static let batch = "clients"
+
+    static func perform(
+        _ requests: [ClientLookup], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [ClientRead] {
+        try await Clients.read(requests.map(\.clientID), on: database, by: deadline)
     }
 }
 
@@ -128,11 +137,8 @@ extension Store {
     package func clients(
         _ clientIDs: [String], by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> [ClientRead] {
-        do {
-            return try await Clients.read(
-                clientIDs, pool: pool, authority: authority, deadline: deadline)
-        } catch {
-            throw StoreError(error)
+        try await StoreError.translating { () async throws(PostgresError) in
+            try await Clients.read(clientIDs, on: database, by: deadline)
         }
     }
 
@@ -141,11 +147,7 @@ extension Store {
     package func client(
         _ clientID: String, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> ClientRead {
-        do {
-            return try await clientReads.perform(
-                Client.isClientID(clientID) ? clientID : "", deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(
+            ClientLookup(clientID: Client.isClientID(clientID) ? clientID : ""), by: deadline)
     }
 }

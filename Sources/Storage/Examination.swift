@@ -79,29 +79,29 @@ package struct Examination: PostgresRow {
         "ping", "WITH \(Primary.expression) SELECT \(Primary.columns) FROM primary_state")
 }
 
+/// A read of who answers. Those who ask at once share one, so that a flood of them takes one connection.
+private struct Ping: BatchedRequest {
+    static let batch = "ping"
+
+    static func perform(
+        _ requests: [Ping], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [UnixTime] {
+        let rows = try await database.rows(Examination.ping, by: deadline)
+            .counted(1, of: Examination.ping)
+        return requests.flatMap { _ in rows.map(\.primary.time) }
+    }
+}
+
 extension Store {
     package func examine() async throws(StoreError) -> Examination {
-        do {
-            guard
-                let row = try await pool.execute(
-                    Examination.statement, deadline: Store.deadline
-                ).first
-            else { throw PostgresError.undecodable("examination: no row") }
-            return row
-        } catch let error as PostgresError {
-            throw StoreError(error)
-        } catch {
-            throw .broken("\(error)")
+        guard let row = try await execute(Examination.statement).first else {
+            throw .broken("examination: no row")
         }
+        return row
     }
 
-    /// Whether the primary answers within a second; returns its time. Those who ask at once share
-    /// one read, so that a flood of them takes one connection.
+    /// Whether the primary answers within a second; returns its time.
     package func ping() async throws(StoreError) -> UnixTime {
-        do {
-            return try await pings.perform(true, deadline: .now + .seconds(1))
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(Ping(), by: .now + .seconds(1))
     }
 }

@@ -141,8 +141,7 @@ enum Grants {
     /// It is not repeated here where its outcome is unknown: the client is told to ask again, and finds
     /// its answer in the retry window. (`Web/Endpoints/Refreshes` does so by itself, in a long window.)
     static func rotate(
-        _ rotations: [Rotation], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+        _ rotations: [Rotation], on database: ProvenPool, by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Result<RefreshTokenGrant.Verdict, PostgresError>] {
         var verdicts: [Rotation: Result<RefreshTokenGrant.Verdict, PostgresError>] = [:]
         var waiting = rotations
@@ -152,8 +151,7 @@ enum Grants {
             let sent = Set(batch)
             waiting.removeAll(where: sent.contains)
             do {
-                let rows = try await send(
-                    batch, pool: pool, authority: authority, deadline: deadline)
+                let rows = try await send(batch, on: database, by: deadline)
                 for (rotation, proven) in zip(batch, rows) {
                     verdicts[rotation] = .success(
                         proven.row.verdict(on: rotation, at: proven.primary.time))
@@ -168,21 +166,16 @@ enum Grants {
     }
 
     private static func send(
-        _ batch: [Rotation], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+        _ batch: [Rotation], on database: ProvenPool, by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Proven<RotatedRow>] {
-        let rows = try await pool.execute(
+        try await database.rows(
             rotate, batch.map(\.grant.uuid), batch.map(\.generation),
             batch.map { Int16($0.keyID) }, batch.map(\.idleSeconds),
             batch.map(\.retryWindowSeconds), batch.map(\.rotates),
             // Without an outage: one that begins after all time is nobody's.
             batch.map { $0.outage?.began.seconds ?? .max },
-            batch.map { $0.outage?.ended.seconds ?? 0 }, deadline: deadline)
-        guard rows.count == batch.count, let first = rows.first else {
-            throw .undecodable("\(rotate.name): \(rows.count) rows for \(batch.count) grants")
-        }
-        try await Store.check(first.primary, by: authority, until: deadline)
-        return rows
+            batch.map { $0.outage?.ended.seconds ?? 0 }, by: deadline
+        ).counted(batch.count, of: rotate)
     }
 
     struct RevokedRow: PostgresRow {
@@ -216,27 +209,39 @@ enum Grants {
         FROM primary_state CROSS JOIN asked LEFT JOIN ended USING (id)
         ORDER BY asked.position
         """)
+}
 
-    /// When a grant was ended; nil where there is none.
-    static func revoke(
-        _ revocations: [GrantRevocation], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+extension Rotation: BatchedRequest {
+    static let batch = "rotate"
+
+    static func perform(
+        _ requests: [Rotation], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Result<RefreshTokenGrant.Verdict, PostgresError>] {
+        try await Grants.rotate(requests, on: database, by: deadline)
+    }
+}
+
+extension GrantRevocation: BatchedRequest {
+    static let batch = "revoke_grant"
+
+    /// When each grant was ended; nil where there is none.
+    static func perform(
+        _ requests: [GrantRevocation], on database: ProvenPool,
+        by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime?] {
         // One entry a row: two callers may end one grant at once, for reasons of their own.
         var distinct: [Identifier: GrantRevocation] = [:]
-        for revocation in revocations { distinct[revocation.grant] = revocation }
-        let asked = Array(distinct.values)
-        let rows = try await Store.untilCertain(
-            revoke, asked.map(\.grant.uuid), asked.map(\.cause.reason), asked.map(\.cause.actor),
-            pool: pool, authority: authority, deadline: deadline)
-        guard rows.count == asked.count else {
-            throw .undecodable("\(revoke.name): \(rows.count) rows for \(asked.count) grants")
-        }
+        for request in requests { distinct[request.grant] = request }
+        let ended = Array(distinct.values)
+        let rows = try await database.committedRows(
+            Grants.revoke, ended.map(\.grant.uuid), ended.map(\.cause.reason),
+            ended.map(\.cause.actor), by: deadline
+        ).counted(ended.count, of: Grants.revoke)
         var times: [Identifier: UnixTime] = [:]
-        for (revocation, proven) in zip(asked, rows) where proven.row.isFound {
-            times[revocation.grant] = proven.primary.time
+        for (request, proven) in zip(ended, rows) where proven.row.isFound {
+            times[request.grant] = proven.primary.time
         }
-        return revocations.map { times[$0.grant] }
+        return requests.map { times[$0.grant] }
     }
 }
 
@@ -245,13 +250,13 @@ extension Store {
     package func rotate(
         _ rotation: Rotation, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> RefreshTokenGrant.Verdict {
+        if Trap.retryByRead.isPlanted, let verdict = try await answerByRead(rotation, by: deadline)
+        {
+            return verdict
+        }
+        let outcome = try await batched(rotation, by: deadline)
         do {
-            if Trap.retryByRead.isPlanted,
-                let verdict = try await answerByRead(rotation, by: deadline)
-            {
-                return verdict
-            }
-            return try await rotations.perform(rotation, deadline: deadline).get()
+            return try outcome.get()
         } catch {
             throw StoreError(error)
         }
@@ -264,28 +269,9 @@ extension Store {
     ) async throws(StoreError) -> [RefreshTokenGrant.Verdict?] {
         if Trap.retryByRead.isPlanted { return rotations.map { _ in nil } }
         guard !rotations.isEmpty else { return [] }
-        do {
-            return try await Grants.rotate(
-                rotations, pool: pool, authority: authority, deadline: deadline
-            ).map { try? $0.get() }
-        } catch {
-            throw StoreError(error)
+        return try await StoreError.translating { () async throws(PostgresError) in
+            try await Grants.rotate(rotations, on: database, by: deadline).map { try? $0.get() }
         }
-    }
-
-    /// A trap: a retry whose answer rests on a read that nothing proves.
-    private func answerByRead(
-        _ rotation: Rotation, by deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) -> RefreshTokenGrant.Verdict? {
-        let token = RefreshToken(
-            grant: rotation.grant, generation: rotation.generation + 1, keyID: rotation.keyID)
-        let states = try await Tokens.read(
-            [LivenessKey(.refresh(token))], pool: pool, authority: PrimaryGuard(),
-            deadline: deadline)
-        guard let state = states.first, state.grant?.generation == token.generation,
-            case .alive = Liveness.of(token, in: state)
-        else { return nil }
-        return .issue(token, at: state.readAt)
     }
 
     /// Ends a grant with all that hangs on it; `missing` where there is none.
@@ -293,14 +279,9 @@ extension Store {
         _ id: Identifier, because cause: Cause,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> UnixTime {
-        let endedAt: UnixTime?
-        do {
-            endedAt = try await grantRevocations.perform(
-                GrantRevocation(grant: id, cause: cause), deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
-        guard let endedAt else {
+        guard
+            let endedAt = try await batched(GrantRevocation(grant: id, cause: cause), by: deadline)
+        else {
             throw .missing("there is no grant \(id); 'doornail session show ID' shows a login's")
         }
         return endedAt

@@ -111,15 +111,7 @@ extension Store {
     ) async throws(StoreError) -> Int64 {
         var total: Int64 = 0
         while !Task.isCancelled {
-            let removed: Int64
-            do {
-                removed =
-                    try await pool.execute(
-                        statement, Housekeeping.batch, deadline: Store.deadline
-                    ).first?.removed ?? 0
-            } catch {
-                throw StoreError(error)
-            }
+            let removed = try await execute(statement, Housekeeping.batch).first?.removed ?? 0
             total += removed
             if removed < Housekeeping.batch { break }
         }

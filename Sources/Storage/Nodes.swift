@@ -60,27 +60,6 @@ enum Nodes {
         WITH \(named("$1", reason: "the node is dead"))
         DELETE FROM nodes USING named WHERE id = $1 AND named.node IS NOT NULL AND renewed_at = $2
         """)
-
-    static func roll(
-        pool: PostgresPool, authority: any Authority, deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) -> Roll {
-        let rows = try await pool.execute(list, deadline: deadline)
-        guard let first = rows.first else { throw .undecodable("nodes_list: no row") }
-        try await Store.check(first.primary, by: authority, until: deadline)
-        return Roll(
-            endOfLog: first.row.endOfLog,
-            timelineAge: first.row.timelineAge.map { .milliseconds($0) },
-            nodes: rows.compactMap { proven in
-                let row = proven.row
-                guard let id = row.id, let keyIDs = row.keyIDs, let applied = row.applied,
-                    let leaseMilliseconds = row.leaseMilliseconds, let renewedAt = row.renewedAt
-                else { return nil }
-                return Roll.Node(
-                    id: Identifier(id), keyIDs: Set(keyIDs.map { UInt8(clamping: $0) }),
-                    lease: .milliseconds(Int64(leaseMilliseconds)), applied: applied,
-                    renewedAt: renewedAt)
-            })
-    }
 }
 
 /// All nodes as their rows say, and the end of the log, at one moment.
@@ -119,34 +98,50 @@ package struct Roll: Sendable {
     }
 }
 
+/// A read of all nodes. Those who ask at once share one, begun after they asked.
+private struct RollRead: BatchedRequest {
+    static let batch = "nodes"
+
+    static func perform(
+        _ requests: [RollRead], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Roll] {
+        let rows = try await database.rows(Nodes.list, by: deadline)
+        guard let first = rows.first else { throw .undecodable("nodes_list: no row") }
+        let roll = Roll(
+            endOfLog: first.row.endOfLog,
+            timelineAge: first.row.timelineAge.map { .milliseconds($0) },
+            nodes: rows.compactMap(\.row.node))
+        return requests.map { _ in roll }
+    }
+}
+
+extension Nodes.NodeRow {
+    fileprivate var node: Roll.Node? {
+        guard let id, let keyIDs, let applied, let leaseMilliseconds, let renewedAt else {
+            return nil
+        }
+        return Roll.Node(
+            id: Identifier(id), keyIDs: Set(keyIDs.map { UInt8(clamping: $0) }),
+            lease: .milliseconds(Int64(leaseMilliseconds)), applied: applied,
+            renewedAt: renewedAt)
+    }
+}
+
 extension Store {
-    /// All nodes, read after this was called. Those who ask at once share one read.
+    /// All nodes, read after this was called.
     package func roll(
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Roll {
-        do {
-            return try await nodeReads.perform(true, deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(RollRead(), by: deadline)
     }
 
     /// Takes a node's row away; it has given up its lease before.
     package func leaveNode(_ id: Identifier) async throws(StoreError) {
-        do {
-            _ = try await pool.execute(Nodes.leave, id.uuid, deadline: Store.deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await execute(Nodes.leave, id.uuid)
     }
 
     /// Removes a dead node's row by compare-and-set on what was read of it.
     package func removeNode(_ node: Roll.Node) async throws(StoreError) {
-        do {
-            _ = try await pool.execute(
-                Nodes.remove, node.id.uuid, node.renewedAt, deadline: Store.deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await execute(Nodes.remove, node.id.uuid, node.renewedAt)
     }
 }

@@ -1,4 +1,3 @@
-package import Logging
 package import OAuth
 package import Postgres
 
@@ -20,64 +19,38 @@ package struct LogEntry: Sendable, Equatable {
     }
 }
 
-/// What a node learned when it joined.
-package struct Joining: Sendable {
-    package let primary: Primary
-    /// Names the log; `doornail restored` makes a new one.
-    package let logID: PostgresUUID
-    package let endOfLog: Int64
-    /// The longest lease that any node may hold.
-    package let longestLease: Duration
-
-    package init(
-        primary: Primary, logID: PostgresUUID, endOfLog: Int64, longestLease: Duration = .zero
-    ) {
-        self.primary = primary
-        self.logID = logID
-        self.endOfLog = endOfLog
-        self.longestLease = longestLease
-    }
+/// A row of the revocation log with all that it says.
+package struct LogRecord: Sendable {
+    package let entry: LogEntry
+    /// The secret that it is about.
+    package let keyID: UInt8?
+    /// False where something changed that nodes remember, and nothing ended.
+    package let isEnd: Bool
+    package let cause: Cause
+    package let at: PostgresTime
 }
 
-/// What a poll brought.
-package struct Poll: Sendable {
-    package let primary: Primary
-    /// Whether the node's row was there to be renewed, on the timeline and in the log that it joined.
-    package let isRenewed: Bool
+/// Rows of the revocation log in order, and the log that they are of.
+package struct LogPage: Sendable {
+    /// Names the log: numbers of another one mean something else.
+    package let logID: Identifier
+    /// The number of the last row there is.
     package let endOfLog: Int64
-    /// What is newer than what the node said it had applied, in order; perhaps not all of it.
-    package let entries: [LogEntry]
-
-    package init(primary: Primary, isRenewed: Bool, endOfLog: Int64, entries: [LogEntry]) {
-        self.primary = primary
-        self.isRenewed = isRenewed
-        self.endOfLog = endOfLog
-        self.entries = entries
-    }
+    package let records: [LogRecord]
 }
 
-/// The revocation log, as one node follows it.
+/// The revocation log, for whoever reads it from a number on.
 enum RevocationLog {
-    struct JoinedRow: PostgresRow {
-        let endOfLog: Int64
-        let logID: PostgresUUID
-        let longestMilliseconds: Int32?
-
-        init(_ cells: inout Cells) throws(PostgresError) {
-            endOfLog = try cells.next()
-            logID = try cells.next()
-            longestMilliseconds = try cells.next()
-        }
+    /// What a `LogEntry` is made of: columns of a row that is called so.
+    static func entryColumns(of row: String) -> String {
+        "\(row).number, \(row).kind, \(row).subject"
     }
 
-    struct PolledRow: PostgresRow {
-        let isRenewed: Bool
-        let endOfLog: Int64
+    /// Nil where there is no row.
+    struct EntryRow: PostgresRow {
         let entry: LogEntry?
 
         init(_ cells: inout Cells) throws(PostgresError) {
-            isRenewed = try cells.next()
-            endOfLog = try cells.next()
             let number: Int64? = try cells.next()
             let kind: String? = try cells.next()
             let subject: PostgresUUID? = try cells.next()
@@ -91,149 +64,54 @@ enum RevocationLog {
         }
     }
 
-    /// How many rows a poll brings at most.
-    static let length: Int32 = 2000
+    struct ReadRow: PostgresRow {
+        let logID: PostgresUUID
+        let endOfLog: Int64
+        let record: LogRecord?
 
-    /// Makes a node's row, under an id that was never used, and removes the one that it had. It lists
-    /// the secrets that the node holds, as far as the database knows them, from the first.
-    static let join = Statement<
-        Proven<JoinedRow>, PostgresUUID, PostgresUUID, [[UInt8]], String, Int32
-    >(
-        "nodes_join",
+        init(_ cells: inout Cells) throws(PostgresError) {
+            logID = try cells.next()
+            endOfLog = try cells.next()
+            let entry = try EntryRow(&cells).entry
+            let keyID: Int16? = try cells.next()
+            let isEnd: Bool? = try cells.next()
+            let reason: String? = try cells.next()
+            let actor: String? = try cells.next()
+            let at: PostgresTime? = try cells.next()
+            record =
+                if let entry, let isEnd, let reason, let actor, let at {
+                    LogRecord(
+                        entry: entry, keyID: keyID.map { UInt8(clamping: $0) }, isEnd: isEnd,
+                        cause: Cause(reason: reason, actor: actor), at: at)
+                } else { nil }
+        }
+    }
+
+    /// Rows after a number (`$1`), the oldest first, no more than `$2`.
+    static let read = Statement<Proven<ReadRow>, Int64, Int64>(
+        "revocation_log_read",
         """
         WITH \(Primary.expression),
-        \(Nodes.named("$2", reason: "the node joined again")),
-        gone AS (DELETE FROM nodes USING named WHERE id = $2 AND named.node IS NOT NULL),
-        joined AS (
-            INSERT INTO nodes (id, key_ids, version, lease_ms, applied, names_itself)
-            SELECT $1, ARRAY(SELECT key_id FROM secrets
-                             WHERE fingerprint = ANY($3) AND retired_at IS NULL ORDER BY key_id),
-                   $4, $5, clock.last_number, true
-            FROM revocation_clock AS clock
-            RETURNING applied)
-        SELECT \(Primary.columns), joined.applied, clock.log_id, (SELECT max(lease_ms) FROM nodes)
-        FROM primary_state CROSS JOIN joined CROSS JOIN revocation_clock AS clock
-        """)
-
-    /// Renews a node's row, reports what it has applied, and brings what is newer, all in one
-    /// snapshot. An UPDATE, never an upsert: no row means that the node was given up.
-    static let poll = Statement<
-        Proven<PolledRow>, PostgresUUID, Int64, PostgresUUID, Int64, Int32, [Int16]?, Int32
-    >(
-        "nodes_poll",
-        """
-        WITH \(Primary.expression),
-        \(Nodes.named("$1")),
-        renewed AS (
-            UPDATE nodes SET renewed_at = clock_timestamp(), applied = $2,
-                             key_ids = coalesce($6, key_ids)
-            FROM primary_state AS p, revocation_clock AS clock, named
-            WHERE nodes.id = $1 AND named.node IS NOT NULL AND clock.log_id = $3
-              AND clock.last_number >= $2
-              AND p.system_identifier = $4 AND p.timeline = $5
-            RETURNING nodes.id),
-        news AS (
-            SELECT number, kind, subject FROM revocations
-            WHERE number > $2 ORDER BY number LIMIT $7)
-        SELECT \(Primary.columns), EXISTS (SELECT FROM renewed), clock.last_number,
-               news.number, news.kind, news.subject
-        FROM primary_state CROSS JOIN revocation_clock AS clock LEFT JOIN news ON true
-        ORDER BY news.number
+        page AS MATERIALIZED (
+            SELECT number, kind, subject, key_id, is_end, reason, actor, at FROM revocations
+            WHERE number > $1 ORDER BY number LIMIT $2)
+        SELECT \(Primary.columns), clock.log_id, clock.last_number, \(entryColumns(of: "page")),
+               page.key_id, page.is_end, page.reason, page.actor, page.at
+        FROM primary_state CROSS JOIN revocation_clock AS clock LEFT JOIN page ON true
+        ORDER BY page.number
         """)
 }
 
-extension RevocationLog {
-    static let statements: [any PreparableStatement] = [join, poll]
-}
-
-/// A connection of a node's own, outside the pool, by which it joins, polls and listens.
-package struct LogConnection: Sendable {
-    private let connection: PostgresConnection
-
-    /// - Parameter url: any libpq URI. It should lead to PostgreSQL itself: a pooler that shares
-    ///   connections out by transactions keeps notifications from coming, and each revocation waits
-    ///   for the next poll.
-    package static func open(
-        _ url: String, logger: Logger, deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> LogConnection {
-        do {
-            let connection = try await PostgresConnection.open(
-                url: url, applicationName: "doornail lease", statements: RevocationLog.statements,
-                demands: .init(synchronousCommit: true, primary: true), logger: logger,
-                deadline: deadline)
-            try await connection.script("LISTEN doornail_revocations", deadline: deadline)
-            return LogConnection(connection: connection)
-        } catch {
-            throw StoreError(error)
-        }
-    }
-
-    /// - Parameter previous: the id that this node had before, whose row goes.
-    package func join(
-        as id: Identifier, insteadOf previous: Identifier, fingerprints: [[UInt8]],
-        version: String, lease: Duration, deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> Joining {
-        do {
-            let rows = try await connection.execute(
-                RevocationLog.join, id.uuid, previous.uuid, fingerprints, version,
-                lease.wholeMilliseconds, deadline: deadline)
-            guard let first = rows.first else { throw PostgresError.undecodable("nodes_join") }
-            return Joining(
-                primary: first.primary, logID: first.row.logID, endOfLog: first.row.endOfLog,
-                longestLease: .milliseconds(Int64(first.row.longestMilliseconds ?? 0)))
-        } catch let error as PostgresError {
-            throw StoreError(error)
-        } catch {
-            throw .broken("\(error)")
-        }
-    }
-
-    /// - Parameter keyIDs: the secrets that the row is to list from now on; nil leaves them.
-    package func poll(
-        _ id: Identifier, applied: Int64, since joining: Joining, keyIDs: Set<UInt8>?,
-        deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> Poll {
-        do {
-            let rows = try await connection.execute(
-                RevocationLog.poll, id.uuid, applied, joining.logID,
-                joining.primary.systemIdentifier, joining.primary.timeline,
-                keyIDs.map { $0.sorted().map(Int16.init) }, RevocationLog.length,
-                deadline: deadline)
-            guard let first = rows.first else { throw PostgresError.undecodable("nodes_poll") }
-            return Poll(
-                primary: first.primary, isRenewed: first.row.isRenewed,
-                endOfLog: first.row.endOfLog, entries: rows.compactMap(\.row.entry))
-        } catch let error as PostgresError {
-            throw StoreError(error)
-        } catch {
-            throw .broken("\(error)")
-        }
-    }
-
-    /// Waits until something was appended to the log, or the deadline.
-    package func waitForNews(by deadline: ContinuousClock.Instant) async throws(StoreError) {
-        do {
-            _ = try await connection.isNotified(by: deadline)
-        } catch {
-            throw StoreError(error)
-        }
-    }
-
-    package func close() async {
-        await connection.close()
-    }
-}
-
-extension Duration {
-    /// Of a span that this process measured, or between times of a server (`Primary` bounds them): it
-    /// never overflows.
-    package var microseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-    }
-
-    var wholeMilliseconds: Int32 {
-        let (seconds, attoseconds) = components
-        return Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+extension Store {
+    /// Reads the revocation log after a number. Rows below the purge horizon may be gone: where the first
+    /// one does not follow on the number, some were missed.
+    package func revocationLog(
+        after number: Int64, limit: Int, by deadline: ContinuousClock.Instant = Store.deadline
+    ) async throws(StoreError) -> LogPage {
+        let rows = try await proven(RevocationLog.read, number, Int64(limit), deadline: deadline)
+        guard let first = rows.first else { throw .broken("revocation_log_read: no row") }
+        return LogPage(
+            logID: Identifier(first.row.logID), endOfLog: first.row.endOfLog,
+            records: rows.compactMap(\.row.record))
     }
 }

@@ -105,11 +105,9 @@ extension Store {
     package static func secrets(
         on connection: PostgresConnection
     ) async throws(StoreError) -> [SecretRecord] {
-        do {
-            return try await connection.execute(Secrets.list, deadline: Store.deadline)
+        try await StoreError.translating { () async throws(PostgresError) in
+            try await connection.execute(Secrets.list, deadline: Store.deadline)
                 .compactMap(\.row.record)
-        } catch {
-            throw StoreError(error)
         }
     }
 
@@ -128,14 +126,11 @@ extension Store {
 
     /// Makes a secret known to the database, under a key id of its own.
     package func admit(_ secret: ServerSecret) async throws(StoreError) {
+        // A node makes its secrets known before it can answer, so no lease proves it.
+        let database = ProvenPool(pool: pool, authority: PrimaryGuard())
         for _ in 0..<20 {
             do {
-                let deadline = Store.deadline
-                let rows = try await pool.execute(
-                    Secrets.admit, secret.fingerprint, deadline: deadline)
-                if let first = rows.first {
-                    try await Store.check(first.primary, by: PrimaryGuard(), until: deadline)
-                }
+                _ = try await database.rows(Secrets.admit, secret.fingerprint, by: Store.deadline)
                 return
             } catch .refused("23505", _, _) {
                 continue

@@ -1,9 +1,10 @@
+package import Logging
 package import Postgres
 
 /// Every statement there is. Each connection prepares this list, and a test compares it with the
 /// database.
 package enum Statements {
-    package static let all: [any PreparableStatement] = pooled + RevocationLog.statements
+    package static let all: [any PreparableStatement] = pooled + NodePolls.statements
 
     /// Those of the pool's connections.
     static let pooled: [any PreparableStatement] = [
@@ -23,7 +24,7 @@ package enum Statements {
         ClientRecords.rotateSecret, ClientRecords.dropPreviousSecret, ClientRecords.end,
         ClientRecords.enable, ClientRecords.delete,
         Secrets.list, Secrets.grants, Secrets.admit, Secrets.retire,
-        Nodes.leave, Nodes.list, Nodes.remove,
+        Nodes.leave, Nodes.list, Nodes.remove, RevocationLog.read,
         Throttles.count, Throttles.takeBack,
         PurgeHorizon.advance, Housekeeping.revokedTokens, Housekeeping.revocations,
         Housekeeping.throttles, Housekeeping.codes, Housekeeping.sessions,
@@ -31,4 +32,17 @@ package enum Statements {
         Housekeeping.deletedIDs, Restored.restored,
         Examination.statement, Examination.ping,
     ]
+}
+
+extension Store {
+    /// A store on a pool of its own, whose connections prepare all that it asks.
+    package init(
+        _ configuration: PostgresPool.Configuration, authority: any Authority = PrimaryGuard(),
+        logger: Logger
+    ) {
+        self.init(
+            on: ProvenPool(
+                pool: PostgresPool(configuration, statements: Statements.pooled, logger: logger),
+                authority: authority))
+    }
 }

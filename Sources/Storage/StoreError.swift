@@ -29,4 +29,15 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
             reason
         }
     }
+
+    /// Does something with the database, and says in the store's words why it failed.
+    static func translating<Value>(
+        _ work: () async throws(PostgresError) -> Value
+    ) async throws(StoreError) -> Value {
+        do {
+            return try await work()
+        } catch {
+            throw StoreError(error)
+        }
+    }
 }

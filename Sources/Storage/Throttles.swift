@@ -81,7 +81,7 @@ enum Throttles {
     /// Counts a batch, and says of each attempt whether it is refused. It never holds more than one
     /// connection, so that whoever guesses cannot keep others from the pool.
     static func count(
-        _ attempts: [CountedFailure], pool: PostgresPool, deadline: ContinuousClock.Instant
+        _ attempts: [CountedFailure], in pool: PostgresPool, by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [OAuthError?] {
         let asked = attempts.enumerated().flatMap { number, attempt in
             attempt.throttles.map { (throttle: $0, attempt: Int64(number)) }
@@ -138,30 +138,31 @@ enum Throttles {
     }
 }
 
+extension CountedFailure: BatchedRequest {
+    static let batch = "throttles"
+
+    static func perform(
+        _ requests: [CountedFailure], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [OAuthError?] {
+        try await Throttles.count(requests, in: database.pool, by: deadline)
+    }
+}
+
 extension Store {
     /// Counts an attempt as a failure in each of its counters; the refusal where one is full, and
     /// then it counts nowhere.
     package func countFailure(
         _ throttles: [Throttle], by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> OAuthError? {
-        do {
-            return try await failureCounts.perform(
-                CountedFailure(throttles: throttles, id: UInt64.random(in: .min ... .max)),
-                deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(
+            CountedFailure(throttles: throttles, id: UInt64.random(in: .min ... .max)),
+            by: deadline)
     }
 
     /// Takes back what was counted for an attempt that was not wrong.
     package func takeBack(
         _ throttles: [Throttle], by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) {
-        do {
-            _ = try await pool.execute(
-                Throttles.takeBack, throttles.map(\.key), deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await execute(Throttles.takeBack, throttles.map(\.key), deadline: deadline)
     }
 }

@@ -69,16 +69,12 @@ enum Tokens {
         """)
 
     static func read(
-        _ keys: [LivenessKey], pool: PostgresPool, authority: any Authority,
-        deadline: ContinuousClock.Instant
+        _ keys: [LivenessKey], on database: ProvenPool, by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [Liveness.State] {
-        let rows = try await pool.execute(
+        let rows = try await database.rows(
             liveness, keys.map(\.token.uuid), keys.map(\.client.uuid), keys.map(\.grant.uuid),
-            keys.map { Int16($0.keyID) }, deadline: deadline)
-        guard rows.count == keys.count, let first = rows.first else {
-            throw .undecodable("\(liveness.name): \(rows.count) rows for \(keys.count) tokens")
-        }
-        try await Store.check(first.primary, by: authority, until: deadline)
+            keys.map { Int16($0.keyID) }, by: deadline
+        ).counted(keys.count, of: liveness)
         return rows.map { proven in
             let row = proven.row
             return Liveness.State(
@@ -89,16 +85,23 @@ enum Tokens {
     }
 }
 
+extension LivenessKey: BatchedRequest {
+    static let batch = "liveness"
+
+    static func perform(
+        _ requests: [LivenessKey], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [Liveness.State] {
+        try await Tokens.read(requests, on: database, by: deadline)
+    }
+}
+
 extension Store {
     /// Reads what tokens hang on, in order, in one statement with proof of who answered.
     package func liveness(
         of tokens: [Token], by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> [Liveness.State] {
-        do {
-            return try await Tokens.read(
-                tokens.map(LivenessKey.init), pool: pool, authority: authority, deadline: deadline)
-        } catch {
-            throw StoreError(error)
+        try await StoreError.translating { () async throws(PostgresError) in
+            try await Tokens.read(tokens.map(LivenessKey.init), on: database, by: deadline)
         }
     }
 
@@ -106,10 +109,6 @@ extension Store {
     package func liveness(
         of token: Token, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Liveness.State {
-        do {
-            return try await livenessReads.perform(LivenessKey(token), deadline: deadline)
-        } catch {
-            throw StoreError(error)
-        }
+        try await batched(LivenessKey(token), by: deadline)
     }
 }

@@ -100,7 +100,7 @@ def test_every_metric_is_there():
 def test_the_number_of_statements_is_right():
     text = (ROOT / "Sources/Storage/Statements.swift").read_text()
     pooled = text.partition("pooled: [any PreparableStatement] = [")[2].partition("\n    ]")[0]
-    log = (ROOT / "Sources/Storage/RevocationLog.swift").read_text()
+    log = (ROOT / "Sources/Storage/NodePolls.swift").read_text()
     followed = re.search(r"statements: \[any PreparableStatement\] = \[(.*?)\]", log, re.S)
     count = len(re.findall(r"\b[A-Z]\w+\.\w+", pooled)) + len(followed.group(1).split(","))
     said = re.search(r"there\s+are\s+(\d+)\s+statements", OPERATING.read_text())

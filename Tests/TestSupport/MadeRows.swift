@@ -138,7 +138,7 @@ package enum MadeRows {
             }
             _ = SigningKeyRules.published(among: known, at: now)
         case let row as Proven<Nodes.NodeRow>: wait(for: row.row)
-        case let row as Proven<RevocationLog.PolledRow>: follow(row.row, row.primary)
+        case let row as Proven<NodePolls.PolledRow>: follow(row.row, row.primary)
         default: break
         }
     }
@@ -177,7 +177,7 @@ package enum MadeRows {
         _ = watch.dead(among: roll.nodes, at: .now + .seconds(1))
     }
 
-    private static func follow(_ row: RevocationLog.PolledRow, _ primary: Primary) {
+    private static func follow(_ row: NodePolls.PolledRow, _ primary: Primary) {
         for applied in [Int64.min, -1, 0, .max - 1, .max] {
             var lease = Lease(length: .milliseconds(250))
             lease.joined(
