@@ -24,8 +24,8 @@ package struct HTTPLimits: Sendable, Equatable {
     /// Far above the few seconds that a request may take, so it cuts no slow answer; but a peer
     /// that sends requests and reads no answers is cut off.
     package var answer: TimeAmount = .seconds(75)
-    /// What the kernel keeps of what a peer sends and we do not read yet, and as much of what we send and it
-    /// does not read. (It counts twice that.) By itself it would keep some megabytes.
+    /// What the kernel keeps of what a peer sends and we do not read yet, and as much of what we send and
+    /// it does not read. (It counts twice that.) By itself it would keep some megabytes.
     package var socketBytes = 65536
     /// How long the rest of what a peer sends is read and dropped after our last answer.
     ///

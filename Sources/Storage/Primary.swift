@@ -5,7 +5,8 @@ import Synchronization
 /// Which server answered, read in the same statement as the data.
 ///
 /// A primary that was cut off still answers SELECT: it would call dead tokens alive. A plain read
-/// proves nothing by itself; this tells the old primary from the new one (docs/decisions/0003-what-a-read-proves.md).
+/// proves nothing by itself; this tells the old primary from the new one
+/// (docs/decisions/0003-what-a-read-proves.md).
 package struct Primary: Sendable, Equatable {
     package let isRecovering: Bool
     package let systemIdentifier: Int64

@@ -44,7 +44,8 @@ enum Restored {
 }
 
 extension Store {
-    /// Ends every login and client token, and renews the log, however many there are; returns how many clients there are.
+    /// Ends every login and client token, and renews the log, however many there are; returns how many
+    /// clients there are.
     package func endEverything(
         because cause: Cause
     ) async throws(StoreError) -> (clients: Int64, at: UnixTime) {

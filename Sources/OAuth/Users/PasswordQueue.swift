@@ -1,8 +1,8 @@
 /// Who may have a password examined, and who is next.
 ///
-/// An examination is slow on purpose, so its places are few, and nobody may take them all, with right
-/// passwords or with wrong ones: not who tries one account, nor who asks from one address, nor many strangers
-/// together, for whom browsers that an account knows do not wait.
+/// An examination is slow on purpose, so its places are few. Nobody may take them all, with right
+/// passwords or with wrong ones: neither who tries one account, nor who asks from one address, nor many
+/// strangers together. Browsers that an account knows do not wait for strangers.
 package struct PasswordQueue: Sendable {
     /// Who asks.
     package enum Asker: Sendable, Hashable {

@@ -5,8 +5,9 @@ package import Serving
 /// Tells the ``AccessRecorder`` about each request and how it was answered.
 ///
 /// It stands inside ``RequestIDMiddleware`` and around everything else, and finds out whose request
-/// it is, by the socket and by what trusted proxies say. An error that comes as far as this was foreseen by nobody: it is answered 500 here, since
-/// Hummingbird's own answer to it would be empty and nameless.
+/// it is, by the socket and by what trusted proxies say. An error that comes as far as this was
+/// foreseen by nobody: it is answered 500 here, since Hummingbird's own answer to it would be empty
+/// and nameless.
 package struct AccessLogMiddleware: RouterMiddleware {
     package typealias Context = DoornailContext
 
