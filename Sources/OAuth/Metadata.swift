@@ -34,7 +34,7 @@ package enum Metadata {
             UserInfo.claims + [
                 "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid",
             ])
-        json.set("acr_values_supported", [IDToken.passwordLevel])
+        json.set("acr_values_supported", Factor.allCases.map(\.level))
         json.set("prompt_values_supported", AuthorizationRequest.Prompt.allCases.map(\.rawValue))
         json.set("ui_locales_supported", languages)
         return json.encoded

@@ -189,16 +189,16 @@ extension Store {
             readAt: first.primary.time)
     }
 
-    /// Begins a session for a user whose password was right, if there is room for it.
+    /// Begins a session with a login, if there is room for it.
     package func beginSession(
-        _ cookie: SessionCookie, of user: VerifiedUser, from origin: Origin,
+        _ cookie: SessionCookie, of login: CompletedLogin, from origin: Origin,
         lasting lifetime: SessionLifetime, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> SessionBeginning {
         // What was noted of a use may be older than the use.
         let precision = SessionState.precisionSeconds(idleSeconds: lifetime.idleSeconds)
         let rows = try await proven(
-            Sessions.begin, cookie.session.uuid, user.id.uuid, user.epoch, cookie.secretHash,
-            user.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
+            Sessions.begin, cookie.session.uuid, login.id.uuid, login.epoch, cookie.secretHash,
+            login.factors.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
             lifetime.maximumSeconds, Int64(Limits.sessionsPerUser),
             Limits.sessionRestSeconds + precision, deadline: deadline)
         guard let first = rows.first else { throw .broken("sessions_begin: no row") }
@@ -208,13 +208,13 @@ extension Store {
     /// Gives a session a new secret for another login of the same person; false where the session
     /// is over, or not that person's under the same epoch.
     package func renewSession(
-        _ cookie: SessionCookie, replacing present: SessionCookie, of user: VerifiedUser,
+        _ cookie: SessionCookie, replacing present: SessionCookie, of login: CompletedLogin,
         from origin: Origin, lasting lifetime: SessionLifetime,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Bool {
         try await proven(
-            Sessions.renew, cookie.session.uuid, user.id.uuid, user.epoch, cookie.secretHash,
-            user.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
+            Sessions.renew, cookie.session.uuid, login.id.uuid, login.epoch, cookie.secretHash,
+            login.factors.amr, origin.userAgent, origin.address, lifetime.idleSeconds,
             lifetime.maximumSeconds, present.secretHash, deadline: deadline
         ).first?.row.isFound == true
     }

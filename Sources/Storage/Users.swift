@@ -1,42 +1,6 @@
 package import OAuth
 import Postgres
 
-/// A user as read for a login: the epoch comes with the password hash, so that a login rests on the
-/// epoch of the password that was right.
-package struct UserRead: Sendable {
-    package let id: Identifier
-    package let username: String
-    package let epoch: Int64
-    package let isDisabled: Bool
-    package let passwordHash: PasswordHash?
-}
-
-/// A person whose password was right, with the epoch that was read with its hash; made only by
-/// `verify`.
-package struct VerifiedUser: Sendable {
-    package let id: Identifier
-    package let username: String
-    package let epoch: Int64
-    /// How the person proved who it is (RFC 8176).
-    package let amr = ["pwd"]
-
-    /// Checks a password, in the same time whether the user exists or not. It takes some
-    /// tenths of a second of a core, and is called on threads of its own.
-    package static func verify(
-        _ user: UserRead?, password: Redacted<String>
-    ) throws(PasswordHash.Failure) -> VerifiedUser? {
-        let isRight = try (user?.passwordHash ?? .nobodys).matches(password)
-        guard let user, user.passwordHash != nil, isRight, !user.isDisabled else { return nil }
-        return VerifiedUser(id: user.id, username: user.username, epoch: user.epoch)
-    }
-
-    private init(id: Identifier, username: String, epoch: Int64) {
-        self.id = id
-        self.username = username
-        self.epoch = epoch
-    }
-}
-
 /// Reads users by the name that they log in with.
 enum Users {
     struct FoundRow: PostgresRow {

@@ -85,14 +85,14 @@ enum Fixture {
     static func session(
         user: Identifier = Fixture.user.id, userEpoch: Int64 = 3, authenticatedAt: Int64 = 900,
         lastSeenAt: Int64 = 1_000, idleExpiresAt: Int64 = 3_000, expiresAt: Int64 = 4_000,
-        isRevoked: Bool = false
+        isRevoked: Bool = false, amr: [String] = ["pwd"]
     ) -> SessionState {
         SessionState(
             id: identifier(30), user: user, userEpoch: userEpoch,
             authenticatedAt: UnixTime(seconds: authenticatedAt),
             lastSeenAt: UnixTime(seconds: lastSeenAt),
             idleExpiresAt: UnixTime(seconds: idleExpiresAt),
-            expiresAt: UnixTime(seconds: expiresAt), isRevoked: isRevoked)
+            expiresAt: UnixTime(seconds: expiresAt), isRevoked: isRevoked, amr: amr)
     }
 
     static func grant(

@@ -31,7 +31,7 @@ import Testing
         let client: Client
         let cookie: SessionCookie
         let login: SessionUser
-        let user: VerifiedUser
+        let user: CompletedLogin
         let grant: Identifier
         let code: AuthorizationCode
     }

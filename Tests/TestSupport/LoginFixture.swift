@@ -33,10 +33,13 @@ extension StoreFixture {
     /// The person with the epoch as it is read with the password hash.
     package func verified(
         _ name: String = "ada", password: Redacted<String> = Self.password
-    ) async throws -> VerifiedUser {
+    ) async throws -> CompletedLogin {
         let read = try await store.user(Self.username(name)).user
-        guard let user = try VerifiedUser.verify(read, password: password) else { throw Missing() }
-        return user
+        guard let user = try VerifiedUser.verify(read, password: password),
+            case .done(let login) = LoginProgress(user).step(
+                LoginPolicy(), at: UnixTime(seconds: 0))
+        else { throw Missing() }
+        return login
     }
 
     package static func cookie(_ session: Identifier = Self.identifier()) -> SessionCookie {

@@ -185,7 +185,7 @@ package struct AuthorizationRequest: Sendable {
 
     /// Decides whether the person has to log in, or to allow it, or is sent back at once.
     package func step(_ facts: Facts) -> Step {
-        guard let login = facts.login, !needsLogin(login, facts) else {
+        guard isLoggedIn(facts) else {
             return prompt.contains(.none)
                 ? .refuse(refusal(.loginRequired, "the person has to log in")) : .login
         }
@@ -194,12 +194,20 @@ package struct AuthorizationRequest: Sendable {
             ? .refuse(refusal(.consentRequired, "the person has to allow it")) : .consent
     }
 
-    private func needsLogin(_ login: SessionUser, _ facts: Facts) -> Bool {
-        if facts.isFreshLogin { return false }
-        if prompt.contains(.login) || prompt.contains(.selectAccount) { return true }
-        guard let maxAgeSeconds else { return false }
-        // Strictly, so that max_age=0 asks for a login as prompt=login does.
-        return facts.now >= login.session.authenticatedAt.adding(seconds: maxAgeSeconds)
+    /// What the login has to prove.
+    private var loginPolicy: LoginPolicy {
+        LoginPolicy(
+            isFreshOnly: !prompt.isDisjoint(with: [.login, .selectAccount]),
+            maxAgeSeconds: maxAgeSeconds)
+    }
+
+    private func isLoggedIn(_ facts: Facts) -> Bool {
+        guard let login = facts.login else { return false }
+        let progress = LoginProgress(login.session, isFresh: facts.isFreshLogin)
+        return switch progress.step(loginPolicy, at: facts.now) {
+        case .ask: false
+        case .done: true
+        }
     }
 
     /// Who asks for it by `prompt` gets it, whoever it is. Else a public client always asks, since

@@ -47,14 +47,12 @@ package struct IDToken: Sendable, Equatable {
         func verify(using algorithm: some JWTAlgorithm) {}
     }
 
-    /// A password alone is level 1 (ISO/IEC 29115).
-    package static let passwordLevel = "1"
-
     var claims: Claims {
         Claims(
             iss: issuer, sub: subject.description, aud: clientID, exp: expiresAt.seconds,
             iat: issuedAt.seconds, auth_time: authenticatedAt.seconds,
-            acr: Self.passwordLevel, amr: session.amr, sid: session.id.description, nonce: nonce,
+            acr: [Factor](amr: session.amr).acr, amr: session.amr, sid: session.id.description,
+            nonce: nonce,
             // Both algorithms hash with SHA-256 (§3.1.3.6).
             at_hash: Base64.encodeURL(digest(accessToken.value).prefix(16)))
     }

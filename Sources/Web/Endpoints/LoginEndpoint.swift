@@ -77,9 +77,15 @@ struct LoginEndpoint: Sendable {
             let offer = form["oldest"] == "end" ? [("full", "1")] : []
             return browser.redirect(to: browser.path(.login, again + offer + [("failed", "1")]))
         }
+        let before = try await browser.login()
+        let login: CompletedLogin
+        switch LoginProgress(user).step(LoginPolicy(), at: before.readAt) {
+        case .ask(.password): return browser.redirect(to: browser.path(.login, again))
+        case .done(let completed): login = completed
+        }
         guard
             let cookies = try await begin(
-                user, endingOldest: form["oldest"] == "end", browser, context)
+                login, endingOldest: form["oldest"] == "end", before: before, browser, context)
         else {
             context.log.outcome = "too_many_logins"
             return browser.redirect(to: browser.path(.login, again + [("full", "1")]))
@@ -107,17 +113,17 @@ struct LoginEndpoint: Sendable {
     /// else a new session, and then another person's ends. Nil where the person has as many as may be.
     /// - Parameter endingOldest: the person was told so, and ends the least recently used one instead.
     private func begin(
-        _ user: VerifiedUser, endingOldest: Bool, _ browser: Browser, _ context: DoornailContext
+        _ login: CompletedLogin, endingOldest: Bool, before: Browser.Login, _ browser: Browser,
+        _ context: DoornailContext
     ) async throws -> [HTTPField]? {
         var random = SystemRandomNumberGenerator()
-        let before = try await browser.login()
         var cookie: SessionCookie?
         if let present = before.user {
-            if present.user.id == user.id {
+            if present.user.id == login.id {
                 let renewed = SessionCookie(session: present.session.id, using: &random)
                 if let presented = browser.sessionCookie,
                     try await services.store.renewSession(
-                        renewed, replacing: presented, of: user, from: browser.origin,
+                        renewed, replacing: presented, of: login, from: browser.origin,
                         lasting: services.lifetimes.session,
                         by: context.deadline)
                 {
@@ -132,7 +138,7 @@ struct LoginEndpoint: Sendable {
                 using: &random)
             func tryToBegin() async throws(StoreError) -> SessionBeginning {
                 try await services.store.beginSession(
-                    new, of: user, from: browser.origin, lasting: services.lifetimes.session,
+                    new, of: login, from: browser.origin, lasting: services.lifetimes.session,
                     by: context.deadline)
             }
             var beginning = try await tryToBegin()
@@ -141,17 +147,17 @@ struct LoginEndpoint: Sendable {
                     .session(oldest),
                     because: Cause(
                         reason: "logged out by the person, to log in elsewhere",
-                        actor: "user:\(user.id)"),
+                        actor: "user:\(login.id)"),
                     by: context.deadline)
                 beginning = try await tryToBegin()
             }
             guard case .begun = beginning else { return nil }
             // The browser has no cookie of the new one until the answer, which a failure here replaces.
-            if let present = before.user, present.user.id != user.id {
+            if let present = before.user, present.user.id != login.id {
                 _ = try await services.revoker.end(
                     .session(present.session.id),
                     because: Cause(
-                        reason: "another person logged in here", actor: "user:\(user.id)"),
+                        reason: "another person logged in here", actor: "user:\(login.id)"),
                     by: context.deadline)
             }
             cookie = new
@@ -162,7 +168,7 @@ struct LoginEndpoint: Sendable {
             BrowserCookie.session.set(
                 cookie.text, isSecure: browser.isSecure,
                 maxAgeSeconds: services.lifetimes.session.maximumSeconds),
-            try browser.deviceCookie(of: user.id, epoch: user.epoch),
+            try browser.deviceCookie(of: login.id, epoch: login.epoch),
         ]
     }
 }
