@@ -1,18 +1,11 @@
 internal import OAuth
 import Serving
 
-/// A language that pages speak, by its tag (RFC 5646). To add one: a case here, and its ``Words``
-/// in a file of their own.
+/// A language that pages speak, by its tag (RFC 5646). To add one: a case here, and its `Words` in a
+/// file of their own.
 package enum Language: String, Sendable, CaseIterable {
     case english = "en"
     case german = "de"
-
-    package var words: Words {
-        switch self {
-        case .english: .english
-        case .german: .german
-        }
-    }
 
     /// The language for a person: the first that the app asks for and we speak (OpenID Connect Core
     /// §3.1.2.1, `ui_locales`), else what the browser prefers (RFC 9110 §12.5.4), else English.

@@ -184,6 +184,15 @@ package struct Words: Sendable {
     }
 }
 
+extension Language {
+    package var words: Words {
+        switch self {
+        case .english: .english
+        case .german: .german
+        }
+    }
+}
+
 /// What times are counted in.
 package enum TimeUnit: Sendable, CaseIterable {
     case second, minute, hour, day, month, year
