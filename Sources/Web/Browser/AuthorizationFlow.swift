@@ -69,7 +69,7 @@ struct AuthorizationFlow: Sendable {
 
     /// What comes next for the login that the browser has.
     func step(
-        _ login: Browser.Login, _ browser: Browser
+        _ login: BrowserLogin, _ browser: Browser
     ) throws(StoreError) -> AuthorizationRequest.Step {
         request.step(
             AuthorizationRequest.Facts(
@@ -83,7 +83,7 @@ struct AuthorizationFlow: Sendable {
     /// Whether the login was made in this browser since this very request asked for one: its ticket
     /// names the login that the browser had then.
     private func isFresh(
-        _ login: Browser.Login, _ browser: Browser
+        _ login: BrowserLogin, _ browser: Browser
     ) throws(StoreError) -> Bool {
         guard let ticket, let user = login.user,
             let payload = try services.node.unseal(ticket, for: .loginTicket)
@@ -105,7 +105,7 @@ struct AuthorizationFlow: Sendable {
 
     /// The parameters with which `/login` and `/consent` come back to this request.
     private func continuation(
-        _ login: Browser.Login, _ browser: Browser, asking: Bool
+        _ login: BrowserLogin, _ browser: Browser, asking: Bool
     ) throws(StoreError) -> String {
         guard asking else { return Base64.encodeURL((query + (ticketPart ?? "")).utf8) }
         var writer = PayloadWriter()
@@ -139,13 +139,13 @@ struct AuthorizationFlow: Sendable {
 
     // MARK: Answers
 
-    func toLogin(_ login: Browser.Login, _ browser: Browser) throws(StoreError) -> Response {
+    func toLogin(_ login: BrowserLogin, _ browser: Browser) throws(StoreError) -> Response {
         browser.redirect(
             to: browser.path(
                 .login, [("continue", try continuation(login, browser, asking: true))]))
     }
 
-    func toConsent(_ login: Browser.Login, _ browser: Browser) throws(StoreError) -> Response {
+    func toConsent(_ login: BrowserLogin, _ browser: Browser) throws(StoreError) -> Response {
         browser.redirect(
             to: browser.path(
                 .consent, [("continue", try continuation(login, browser, asking: false))]))

@@ -1,22 +1,23 @@
-import Cluster
 import HTTPTypes
 import Hummingbird
-import NIOCore
 import OAuth
 import Serving
 import Storage
 
-/// The browser that a page's request came from: its cookies, and what they prove.
+/// The browser that a page's request came from, and how it is answered.
+///
+/// What its cookies prove has files of its own: ``BrowserLogin``, ``FormToken``, ``KnownDevice``.
 struct Browser: Sendable {
-    let isSecure: Bool
+    let services: Services
+    let context: DoornailContext
+    private let isSecure: Bool
     private let cookies: Cookies
-    private let services: Services
-    private let context: DoornailContext
     private let userAgent: String?
     private let request: Request
-    /// Ties forms to this browser; new where the browser has none yet.
+    /// A random number of this browser, that forms and tickets are bound to.
     let nonce: String
-    private let isNew: Bool
+    /// Whether the browser had no such number before: the answer brings its cookie.
+    let isNew: Bool
 
     init(_ request: Request, _ context: DoornailContext, _ services: Services) {
         self.services = services
@@ -45,151 +46,39 @@ struct Browser: Sendable {
         context.language.uiLocales.map { [("ui_locales", $0)] } ?? []
     }
 
-    // MARK: Its login
+    // MARK: Its cookies
 
-    /// What the session's cookie says; nil without one.
-    var sessionCookie: SessionCookie? {
-        cookies[BrowserCookie.session.name(isSecure: isSecure)].flatMap(SessionCookie.init)
+    /// What a cookie of ours holds; nil where the browser has none.
+    func value(of cookie: BrowserCookie) -> String? {
+        cookies[cookie.name(isSecure: isSecure)]
     }
 
-    /// A login as its cookie and the database say it.
-    struct Login: Sendable {
-        let verdict: SessionUser.Verdict
-        /// The person's display name.
-        let name: String?
-        /// What the person allowed the client that was asked about.
-        let consent: Scope?
-        let readAt: UnixTime
-
-        var user: SessionUser? {
-            if case .alive(let user) = verdict { user } else { nil }
-        }
-    }
-
-    /// Reads the login of this browser. A use of one that is alive is written down now and then.
-    func login(consentTo client: Identifier? = nil) async throws(StoreError) -> Login {
-        guard let cookie = sessionCookie else {
-            return Login(
-                verdict: .unknown, name: nil, consent: nil,
-                readAt: try await services.store.ping())
-        }
-        let read = try await services.store.session(
-            cookie.session, consentTo: client, by: context.deadline)
-        let verdict = SessionUser.verify(
-            cookie, session: read.session, secrets: read.secrets, user: read.user,
-            at: read.readAt)
-        let idleSeconds = services.lifetimes.session.idleSeconds
-        if case .alive(let login) = verdict {
-            context.log.sid = login.session.id.description
-            // The newest cookie has arrived: the one before it has had its time.
-            let isNewest = login.isNewest && read.secrets?.previous != nil
-            if isNewest || login.session.isUseDue(at: read.readAt, idleSeconds: idleSeconds) {
-                try await services.store.useSession(
-                    login.session.id, from: origin, idleSeconds: idleSeconds,
-                    with: isNewest ? cookie : nil, by: context.deadline)
-            }
-        }
-        return Login(
-            verdict: verdict, name: read.name, consent: read.consent, readAt: read.readAt)
-    }
-
-    // MARK: The account it knows
-
-    /// A browser that once logged in to an account.
-    struct Device: Sendable {
-        let id: Identifier
-        let user: Identifier
-        /// The user's epoch then: another password, and the browser is a stranger again.
-        let epoch: Int64
-    }
-
-    func device() throws(StoreError) -> Device? {
-        guard let text = cookies[BrowserCookie.device.name(isSecure: isSecure)],
-            let payload = try services.node.unseal(text, for: .device)
-        else { return nil }
-        var reader = PayloadReader(payload[...])
-        guard let id = reader.identifier(), let user = reader.identifier(),
-            let epoch = reader.integer(), reader.isAtEnd
-        else { return nil }
-        return Device(id: id, user: user, epoch: Int64(bitPattern: epoch))
-    }
-
-    /// The cookie of a browser in which the account's password was right, for the epoch from then
-    /// on. A browser that the account knows already keeps its counter.
-    func deviceCookie(
-        of user: Identifier, epoch: Int64
-    ) throws(StoreError) -> HTTPField {
-        var random = SystemRandomNumberGenerator()
-        let known = try device()
-        let device = Device(
-            id: known.flatMap { $0.user == user ? $0.id : nil }
-                ?? Identifier(milliseconds: 0, using: &random),
-            user: user, epoch: epoch)
-        var writer = PayloadWriter()
-        writer.append(device.id)
-        writer.append(device.user)
-        writer.append(UInt64(bitPattern: device.epoch))
-        return BrowserCookie.device.set(
-            try services.node.seal(writer.bytes, for: .device), isSecure: isSecure)
-    }
-
-    // MARK: Forms
-
-    /// What a form carries to prove that it is ours: made for this browser, as it is logged in now,
-    /// and for one endpoint.
-    func formToken(for route: Route) throws(StoreError) -> String {
-        try services.node.seal(binding(to: route), for: .form).value
-    }
-
-    /// Whether a form that was sent is one of ours.
-    func isOurs(_ form: Form, of route: Route) throws(StoreError) -> Bool {
-        guard !isNew, let token = form["form_token"],
-            let payload = try services.node.unseal(token, for: .form)
-        else { return false }
-        return constantTimeEqual(payload, binding(to: route))
-    }
-
-    private func binding(to route: Route) -> [UInt8] {
-        let login = cookies[BrowserCookie.session.name(isSecure: isSecure)] ?? ""
-        return digest("\(route.rawValue) \(nonce) \(login)")
-    }
-
-    /// The form that a page sent.
-    static func form(_ request: Request) async throws -> Form {
-        let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] == "0"
-        guard isEmpty || Form.isForm(contentType: request.headers[.contentType]) else {
-            throw HTTPRefusal.notAForm
-        }
-        return try Form(parsing: await body(request).readableBytesView)
-    }
-
-    static func body(_ request: Request) async throws -> ByteBuffer {
-        do {
-            return try await request.body.collect(upTo: HTTPLimits.bodyBytes)
-        } catch is NIOTooManyBytesError {
-            throw HTTPRefusal(
-                .contentTooLarge, "the body is larger than \(HTTPLimits.bodyBytes) bytes")
-        }
+    /// The header that gives the browser a cookie.
+    /// - Parameter maxAgeSeconds: how long the browser keeps it; nil: as long as such cookies are kept.
+    func setting(
+        _ cookie: BrowserCookie, to value: Redacted<String>, maxAgeSeconds: Int64? = nil
+    ) -> HTTPField {
+        cookie.set(value, isSecure: isSecure, maxAgeSeconds: maxAgeSeconds)
     }
 
     // MARK: Answers
 
     /// A page, and the cookie that its form will need.
     func page(_ page: some Page, status: HTTPResponse.Status = .ok) -> Response {
-        var response = Answer.page(services.pages.render(page), status: status)
-        if isNew {
-            response.headers.append(BrowserCookie.form.set(Redacted(nonce), isSecure: isSecure))
-        }
-        return response
+        keepingNonce(Answer.page(services.pages.render(page), status: status))
     }
 
     /// Sends the browser on with GET, whatever it came with (RFC 9700 §4.12).
     func redirect(to location: String, cookies: [HTTPField] = []) -> Response {
         var response = Answer.redirect(to: location)
         for cookie in cookies { response.headers.append(cookie) }
-        if isNew {
-            response.headers.append(BrowserCookie.form.set(Redacted(nonce), isSecure: isSecure))
-        }
+        return keepingNonce(response)
+    }
+
+    private func keepingNonce(_ response: Response) -> Response {
+        guard isNew else { return response }
+        var response = response
+        response.headers.append(setting(.form, to: Redacted(nonce)))
         return response
     }
 

@@ -32,16 +32,6 @@ enum BrowserCookie: String, Sendable {
         if let seconds = maxAgeSeconds ?? Self.lifetimes[self] { text += "; Max-Age=\(seconds)" }
         return HTTPField(name: .setCookie, value: text)
     }
-
-    /// Takes the session's cookie back, and with it the pages that the browser keeps for its back
-    /// button whatever `no-store` says (Clear Site Data §3.1).
-    static func ended(isSecure: Bool) -> [HTTPField] {
-        var fields = [session.set(Redacted(""), isSecure: isSecure, maxAgeSeconds: 0)]
-        if let name = HTTPField.Name("Clear-Site-Data") {
-            fields.append(HTTPField(name: name, value: #""cache""#))
-        }
-        return fields
-    }
 }
 
 /// The cookies that a request brought (RFC 6265 §5.4).

@@ -25,11 +25,11 @@ struct PasswordAttempt: Sendable {
         if let known = Username(username) {
             (user, name) = try await services.store.user(known, by: context.deadline)
         }
-        let device = try browser.device()
+        let device = try browser.knownDevice()
         let network = context.clientAddress.throttleNetwork
         let asker: PasswordQueue.Asker
         let throttles: [Throttle]
-        if let device, let user, device.user == user.id, device.epoch == user.epoch {
+        if let device, let user, device.isKnown(to: user.id, epoch: user.epoch) {
             // A counter of its own, and strangers fill the others in vain.
             (asker, throttles) = (.known(device.id), [.device(device.id)])
         } else {

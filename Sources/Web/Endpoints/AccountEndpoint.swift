@@ -17,7 +17,7 @@ struct AccountEndpoint: Sendable {
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
         return request.method == .post
-            ? try await act(Browser.form(request), browser, context)
+            ? try await act(PostedForm.read(request), browser, context)
             : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
     }
 
@@ -44,7 +44,7 @@ struct AccountEndpoint: Sendable {
         return browser.page(
             AccountPage(
                 words, action: browser.path(.account),
-                hidden: [Field("form_token", try browser.formToken(for: .account))],
+                hidden: [try browser.formToken(for: .account).field()],
                 username: user.user.username, name: login.name,
                 notice: notice.flatMap { Self.text(of: $0, in: account, words) }, alert: alert,
                 // What this browser says now is newer than what was noted of it.
@@ -119,7 +119,7 @@ struct AccountEndpoint: Sendable {
     private func act(
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
-        guard try browser.isOurs(form, of: .account) else {
+        guard try browser.formToken(for: .account).isIn(form) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.account))
         }
@@ -257,17 +257,13 @@ struct AccountEndpoint: Sendable {
         _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice,
         _ endedAt: UnixTime, isProven: Bool, _ browser: Browser
     ) throws(StoreError) -> Response {
-        let device = try browser.device()
-        let isKnown = device?.user == user.user.id && device?.epoch == user.session.userEpoch
-        var cookies = [
-            BrowserCookie.session.set(
-                cookie.text, isSecure: browser.isSecure,
-                maxAgeSeconds: services.lifetimes.session.maximumSeconds)
-        ]
-        if isProven || isKnown {
+        let device = try browser.knownDevice()
+        let epoch = user.session.userEpoch
+        var cookies = [browser.setting(cookie)]
+        if isProven || device?.isKnown(to: user.user.id, epoch: epoch) == true {
             // The database has just done the same sum, without an overflow.
             cookies.append(
-                try browser.deviceCookie(of: user.user.id, epoch: user.session.userEpoch + 1))
+                try browser.settingKnownDevice(of: user.user.id, epoch: epoch + 1))
         }
         return try answer(notice, endedAt: endedAt, user, browser, cookies: cookies)
     }
@@ -276,7 +272,6 @@ struct AccountEndpoint: Sendable {
         _ user: SessionUser, _ browser: Browser
     ) throws(StoreError) -> Response {
         browser.redirect(
-            to: try browser.loggedOut(user.session.id, services),
-            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+            to: try browser.pathAfterLogout(of: user.session.id), cookies: browser.loggingOut)
     }
 }

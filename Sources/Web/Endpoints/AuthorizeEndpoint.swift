@@ -34,11 +34,8 @@ struct AuthorizeEndpoint: Sendable {
     }
 
     private static func query(posted request: Request) async throws -> String {
-        guard Form.isForm(contentType: request.headers[.contentType]) else {
-            throw HTTPRefusal(
-                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
-        }
-        let body = try await Browser.body(request)
+        try PostedForm.requireType(of: request)
+        let body = try await PostedForm.body(of: request)
         // Some clients leave the parameters in the URL.
         if body.readableBytes == 0, let query = request.uri.query { return query }
         guard body.readableBytes <= Limits.authorizationRequestBytes else {

@@ -18,7 +18,7 @@ struct ConsentEndpoint: Sendable {
         let browser = Browser(request, context, services)
         let form =
             request.method == .post
-            ? try await Browser.form(request)
+            ? try await PostedForm.read(request)
             : try Form(parsing: (request.uri.query ?? "").utf8)
         let text = try form.required("continue")
         let query = try AuthorizationFlow.query(continuing: text, context)
@@ -29,7 +29,7 @@ struct ConsentEndpoint: Sendable {
         guard let user = login.user, step != .login else {
             return try flow.toLogin(login, browser)
         }
-        if request.method == .post, try browser.isOurs(form, of: .consent) {
+        if request.method == .post, try browser.formToken(for: .consent).isIn(form) {
             switch form["decision"] {
             case "allow":
                 return try await allow(flow, user, at: login.readAt, browser, context)
@@ -68,7 +68,7 @@ struct ConsentEndpoint: Sendable {
         return ConsentPage(
             words, action: browser.path(.consent),
             hidden: [
-                Field("form_token", try browser.formToken(for: .consent)), Field("continue", text),
+                try browser.formToken(for: .consent).field(), Field("continue", text),
             ],
             clientName: request.client.registration.name, clientID: request.client.clientID,
             redirectHost: request.address.redirectURI.destination, username: user.user.username,

@@ -18,7 +18,7 @@ struct LoginEndpoint: Sendable {
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
         return request.method == .post
-            ? try await logIn(Browser.form(request), browser, context)
+            ? try await logIn(PostedForm.read(request), browser, context)
             : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
     }
 
@@ -43,7 +43,7 @@ struct LoginEndpoint: Sendable {
             }
         }
         let isFull = form["full"] != nil
-        var hidden = [Field("form_token", try browser.formToken(for: .login))]
+        var hidden = [try browser.formToken(for: .login).field()]
         hidden += Self.onward(form).map { Field($0.0, $0.1) }
         if isFull { hidden.append(Field("oldest", "end")) }
         let words = browser.words
@@ -66,7 +66,7 @@ struct LoginEndpoint: Sendable {
         }
         // What was typed stays out of URLs: people type passwords into the wrong field.
         let again = Self.onward(form)
-        guard try browser.isOurs(form, of: .login) else {
+        guard try browser.formToken(for: .login).isIn(form) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.login, again))
         }
@@ -113,7 +113,7 @@ struct LoginEndpoint: Sendable {
     /// else a new session, and then another person's ends. Nil where the person has as many as may be.
     /// - Parameter endingOldest: the person was told so, and ends the least recently used one instead.
     private func begin(
-        _ login: CompletedLogin, endingOldest: Bool, before: Browser.Login, _ browser: Browser,
+        _ login: CompletedLogin, endingOldest: Bool, before: BrowserLogin, _ browser: Browser,
         _ context: DoornailContext
     ) async throws -> [HTTPField]? {
         var random = SystemRandomNumberGenerator()
@@ -165,10 +165,8 @@ struct LoginEndpoint: Sendable {
         guard let cookie else { return nil }
         context.log.sid = cookie.session.description
         return [
-            BrowserCookie.session.set(
-                cookie.text, isSecure: browser.isSecure,
-                maxAgeSeconds: services.lifetimes.session.maximumSeconds),
-            try browser.deviceCookie(of: login.id, epoch: login.epoch),
+            browser.setting(cookie),
+            try browser.settingKnownDevice(of: login.id, epoch: login.epoch),
         ]
     }
 }

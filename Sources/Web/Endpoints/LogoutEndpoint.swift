@@ -19,7 +19,7 @@ struct LogoutEndpoint: Sendable {
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
         return request.method == .post
-            ? try await end(Browser.form(request), browser, context)
+            ? try await end(PostedForm.read(request), browser, context)
             : try await show(
                 Form(parsing: (request.uri.query ?? "").utf8), mayEnd: request.method == .get,
                 browser, context)
@@ -43,8 +43,7 @@ struct LogoutEndpoint: Sendable {
                 let target = try await target(form, hint: hint, context)
             {
                 return browser.redirect(
-                    to: target.location,
-                    cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+                    to: target.location, cookies: browser.loggingOut)
             }
             return browser.page(LoggedOutPage(browser.words))
         case .alive(let user):
@@ -58,7 +57,7 @@ struct LogoutEndpoint: Sendable {
             return browser.page(
                 LogoutPage(
                     browser.words, action: browser.path(.logout),
-                    hidden: [Field("form_token", try browser.formToken(for: .logout))] + kept,
+                    hidden: [try browser.formToken(for: .logout).field()] + kept,
                     username: user.user.username, clientName: target?.client.registration.name,
                     formTargets: target.map { [$0.uri] } ?? []))
         }
@@ -68,7 +67,7 @@ struct LogoutEndpoint: Sendable {
         _ form: Form, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
         context.language.uiLocales = form["ui_locales"]
-        guard try browser.isOurs(form, of: .logout) else {
+        guard try browser.formToken(for: .logout).isIn(form) else {
             context.log.outcome = "foreign_form"
             return browser.redirect(to: browser.path(.logout, Self.parameters(form)))
         }
@@ -83,9 +82,8 @@ struct LogoutEndpoint: Sendable {
         }
         try await confirmEnd(browser, context)
         return browser.redirect(
-            to: try target?.location
-                ?? browser.loggedOut(session, services),
-            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+            to: try target?.location ?? browser.pathAfterLogout(of: session),
+            cookies: browser.loggingOut)
     }
 
     private func end(
@@ -97,9 +95,8 @@ struct LogoutEndpoint: Sendable {
             by: context.deadline)
         context.log.outcome = "logged_out"
         return browser.redirect(
-            to: try target?.location
-                ?? browser.loggedOut(user.session.id, services),
-            cookies: BrowserCookie.ended(isSecure: browser.isSecure))
+            to: try target?.location ?? browser.pathAfterLogout(of: user.session.id),
+            cookies: browser.loggingOut)
     }
 
     /// Ends a login again that has ended before: whoever ended it may not have been told that it holds
@@ -174,11 +171,7 @@ struct LogoutEndpoint: Sendable {
     private func hasEnded(
         _ ticket: String, _ browser: Browser, _ context: DoornailContext
     ) async throws(StoreError) -> Bool {
-        guard let payload = try services.node.unseal(ticket, for: .logoutTicket),
-            constantTimeEqual(payload.dropFirst(16), digest(browser.nonce))
-        else { return false }
-        var reader = PayloadReader(payload[...])
-        guard let id = reader.identifier() else { return false }
+        guard let id = try browser.session(in: ticket) else { return false }
         let read = try await services.store.session(id, by: context.deadline)
         let death = Liveness.deathOfSession(read.session, user: read.user, at: read.readAt)
         return death != nil && death != .sessionMissing

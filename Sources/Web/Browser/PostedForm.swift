@@ -1,0 +1,29 @@
+import Hummingbird
+import NIOCore
+import OAuth
+
+/// The form in a request's body, within the limits.
+enum PostedForm {
+    /// Reads the form that a page sent; an empty one may have no type.
+    static func read(_ request: Request) async throws -> Form {
+        let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] == "0"
+        if !isEmpty { try requireType(of: request) }
+        return try Form(parsing: await body(of: request).readableBytesView)
+    }
+
+    static func requireType(of request: Request) throws(HTTPRefusal) {
+        guard Form.isForm(contentType: request.headers[.contentType]) else {
+            throw HTTPRefusal(
+                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
+        }
+    }
+
+    static func body(of request: Request) async throws -> ByteBuffer {
+        do {
+            return try await request.body.collect(upTo: Limits.bodyBytes)
+        } catch is NIOTooManyBytesError {
+            throw HTTPRefusal(
+                .contentTooLarge, "the body is larger than \(Limits.bodyBytes) bytes")
+        }
+    }
+}
