@@ -1,5 +1,6 @@
 import HTTPTypes
 import OAuth
+import Serving
 import Storage
 
 /// Who is logged in in a browser, as its cookie and the database say it.

@@ -1,6 +1,7 @@
 import Hummingbird
 import NIOCore
 import OAuth
+import Serving
 
 /// The form in a request's body, within the limits.
 enum PostedForm {
@@ -13,17 +14,16 @@ enum PostedForm {
 
     static func requireType(of request: Request) throws(HTTPRefusal) {
         guard Form.isForm(contentType: request.headers[.contentType]) else {
-            throw HTTPRefusal(
-                .unsupportedMediaType, "the Content-Type must be application/x-www-form-urlencoded")
+            throw HTTPRefusal.notAForm
         }
     }
 
     static func body(of request: Request) async throws -> ByteBuffer {
         do {
-            return try await request.body.collect(upTo: Limits.bodyBytes)
+            return try await request.body.collect(upTo: HTTPLimits.bodyBytes)
         } catch is NIOTooManyBytesError {
             throw HTTPRefusal(
-                .contentTooLarge, "the body is larger than \(Limits.bodyBytes) bytes")
+                .contentTooLarge, "the body is larger than \(HTTPLimits.bodyBytes) bytes")
         }
     }
 }
