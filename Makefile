@@ -21,7 +21,7 @@ help:
 	@echo 'make promise-traps plants each defect it should find, and says how soon it did'
 	@echo 'make fuzz          what reads foreign bytes, fed with anything, 5 minutes (Tests/Fuzz)'
 	@echo '                   (ARGS=60 for an hour, ARGS="10 token jwt" for these two alone)'
-	@echo 'make bench         what a node can do beside a bare NIO handler, some 10 minutes'
+	@echo 'make bench         what a node can do beside a bare NIO handler, some 20 minutes'
 	@echo 'make bench-peers   the same, beside other servers, which it installs'
 	@echo 'make bench-growth  the same over millions of grants; 20 minutes, and 25 GB of disk'
 	@echo 'make bench-micro   instructions and allocations, against their thresholds'

@@ -1,26 +1,29 @@
-"""What a node can do, beside what it can at best be: one run, one machine, servers taking turns.
+"""What a node can do as it comes, with its access log, beside what it can at best be: one run, one
+machine, servers taking turns.
 
-    make bench                         some ten minutes; prints tables, and writes docs/benchmarks.md
+    make bench                         some 20 minutes; prints tables, and writes docs/benchmarks.md
     make bench ARGS="--rounds 5 --seconds 5"
-    make bench-peers                   beside other servers, which it installs where missing
+    make bench-peers                   beside other servers, which it installs
+    Benchmarks/bench.py --only shapes --rounds 1 --binary FILE          two minutes
+    Benchmarks/bench.py --only shapes --shapes curl,spring --rounds 1   some seconds
 
-nio          a bare NIO HTTP/1.1 handler with a constant answer: the limit of any server
-hummingbird  a route with that answer
-lease        introspection of distinct tokens under a lease, by a caller that authenticates
-             (named: no request has the X-Request-ID of the one before it; parsed: nor another
-             field, so that no header can be known)
+shapes       introspection under a lease at 64 connections, as clients really ask (shapes/*.http) and in
+             shapes made by lot, beside a bare NIO HTTP/1.1 handler that answers a constant, asked the
+             same; and beside nginx, which answers the same with its access log
+tls          the same over TLS, beside the bare handler over TLS
+logs         the same where the log goes to a pipe, or to journald, rather than to a file
 strict       the same with DOORNAIL_CACHE=0: each answer is read from PostgreSQL
-token        access tokens by client_credentials
-revoke       the end of distinct access tokens, each for the first time
-rotate       refresh tokens, each used once
-pgbench      PostgreSQL's limit: the statements of strict, revoke and rotate, one row at a time
+operations   token: access tokens by client_credentials; revoke: the end of distinct access tokens, each
+             for the first time; rotate: refresh tokens, each used once; and PostgreSQL's limit by
+             pgbench: the statements of strict, revoke and rotate, one row at a time
+connections  one shape at other numbers of connections, and a route of Hummingbird with a constant answer
+peers        Glewlwyd and django-oauth-toolkit
 
 wrk and PostgreSQL run on the same machine.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import shutil
 import signal
@@ -35,34 +38,14 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"bench: {error}: 'make install-deps', then .venv/bin/python {sys.argv[0]}")
 
-import pgbench
 import plot
 import report
+import shapes
+from jobs import AT, GROUPS, Plan
 from measure import measure, memory_megabytes
-from peers import dot, glewlwyd
 from postgres import Cluster, program
-from servers import Installation, constant
 
 BUILT = ROOT / ".build/release"
-# Where these are measured, as far as --connections has it.
-DIFFERING_AT, PEERS_AT = [1, 64], [64]
-
-
-@dataclasses.dataclass
-class Job:
-    """Something to measure: a row of the table."""
-
-    name: str
-    operation: str
-    connections: int
-    server: object
-    # What is different from Doornail.
-    note: str = ""
-
-    @property
-    def row(self):
-        """What its results are found under."""
-        return self.name, self.connections
 
 
 def number(text):
@@ -75,30 +58,46 @@ def numbers(text):
     return sorted({number(part) for part in text.split(",")})
 
 
+def some_of(known):
+    """Reads names with commas between them."""
+
+    def read(text):
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return names
+
+    return read
+
+
 def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--seconds", type=number, default=3, help="each measurement takes (3)")
+    add("--seconds", type=number, default=2, help="each measurement takes (2)")
     add("--rounds", type=number, default=3, help="how often each is taken (3)")
-    add("--tokens", type=number, default=3000, help="distinct tokens (3000)")
+    add("--only", type=some_of(GROUPS), metavar="GROUP,...", help="all but peers by default",
+        default=[group for group in GROUPS if group != "peers"])
+    add("--shapes", type=some_of(shapes.NAMES), metavar="SHAPE,...", help="all by default")
     add("--connections", type=numbers, default=[1, 16, 64, 256], metavar="N,...",
-        help="1,16,64,256 by default; peers are measured at 64 alone")
+        help=f"1,16,64,256 by default; all but `connections` is measured at {AT} alone")
     add("--binary", type=Path, default=BUILT / "doornail", help="a release build")
     add("--limit", type=Path, default=BUILT / "Limit", help="nio and hummingbird")
-    add("--peers", action="store_true", help="measures Glewlwyd and django-oauth-toolkit, too")
+    add("--peers", action="store_true", help="measures the peers, too")
     add("--markdown", type=Path, metavar="FILE",
         help=f"writes the tables between {report.BEGIN} and {report.END} there")
-    add("--plot", type=Path, metavar="FILE", help="draws the rates at 64 connections as SVG")
+    add("--plot", type=Path, metavar="FILE", help="draws CPU and rates of the shapes as SVG")
     options = parser.parse_args()
+    options.only += ["peers"] if options.peers else []
     for file in (options.binary, options.limit):
         if not file.is_file():
             parser.error(f"{file} is not there ('make bench' builds it)")
     if options.markdown and not report.has_place(options.markdown):
         parser.error(f"{options.markdown} has no {report.BEGIN} ... {report.END}")
-    if options.plot and not (options.plot.parent.is_dir() and 64 in options.connections):
-        parser.error("--plot needs a folder that is there, and 64 among --connections")
+    if options.plot and not (options.plot.parent.is_dir() and "shapes" in options.only):
+        parser.error("--plot needs a folder that is there, and the shapes")
     if not shutil.which("wrk"):
         sys.exit("bench: wrk is needed (apt-get install wrk)")
     try:
@@ -106,52 +105,6 @@ def arguments():
     except RuntimeError:
         sys.exit("bench: PostgreSQL with pgbench is needed (apt-get install postgresql)")
     return options
-
-
-def grants(connections, rounds):
-    """So many that two for each connection are left: a run loses one, and wrk's first look."""
-    return 2 * max(connections) + rounds * sum(each + 1 for each in connections)
-
-
-def own_jobs(stack, cluster, folder, options):
-    """Doornail's operations, and what they are beside."""
-    node = Installation(stack, cluster, "lease", folder)
-    refresh_tokens = node.grants(grants(options.connections, options.rounds))
-    limit = pgbench.Limit(node, refresh_tokens.pop())
-    lease = node.server()
-    lease.keep(refresh_tokens)
-    strict = Installation(stack, cluster, "strict", folder, DOORNAIL_CACHE="0").server()
-    for server in (lease, strict):
-        server.begin(options.tokens)
-    length = len(lease.ask_about(lease.tokens("introspect")[0]).content)
-    nio, hummingbird = (
-        constant(stack, options.limit, name, length, lease) for name in ("nio", "hummingbird")
-    )
-    jobs = []
-    for connections in options.connections:
-        for server in (nio, hummingbird, lease, strict):
-            jobs.append(Job(server.name, "introspect", connections, server))
-        if connections in DIFFERING_AT:
-            for how in ("named", "parsed"):
-                jobs.append(Job(f"lease, {how}", f"introspect-{how}", connections, lease))
-        for name in ("token", *pgbench.WRITES):
-            jobs.append(Job(name, name, connections, lease))
-    for name in pgbench.STATEMENTS:
-        jobs.append(Job(f"pgbench, {name}", name, pgbench.CONNECTIONS, limit))
-    return jobs
-
-
-def peers_jobs(stack, cluster, folder, options):
-    """The same operations of other servers."""
-    jobs = []
-    for peer in (glewlwyd, dot):
-        server = peer.start(stack, cluster, folder, grants(PEERS_AT, options.rounds))
-        server.begin(options.tokens)
-        for connections in PEERS_AT:
-            for operation, note in peer.NOTES.items():
-                name = f"{server.name}, {operation}"
-                jobs.append(Job(name, operation, connections, server, note))
-    return [job for job in jobs if job.connections in options.connections]
 
 
 def main():
@@ -164,22 +117,20 @@ def main():
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dn-bench-")))
         cluster = Cluster()
         stack.callback(cluster.remove)
-        jobs = own_jobs(stack, cluster, folder, options)
-        if options.peers:
-            jobs += peers_jobs(stack, cluster, folder, options)
+        plan = Plan(stack, cluster, folder, options)
         for _ in range(options.rounds):
-            for job in jobs:
+            for job in plan.jobs:
                 one = measure(job, cluster.process.pid, options.seconds)
                 results.add(job.row, one)
-                print(job.connections, job.name, json.dumps(one), file=sys.stderr, flush=True)
-        pids = {job.server.name: job.server.pid for job in jobs if job.server.pid}
+                print(*job.row, json.dumps(one), file=sys.stderr, flush=True)
+        pids = {job.server.name: job.server.pid for job in plan.jobs if job.server.pid}
         memory = {name: memory_megabytes(pid) for name, pid in pids.items()}
-    tables = report.text(results, jobs, memory, options)
+    tables = report.text(results, plan, memory, options)
     print(tables)
     if options.markdown:
         report.write(options.markdown, tables)
     if options.plot:
-        options.plot.write_text(plot.svg(results, jobs))
+        options.plot.write_text(plot.svg(results, plan.jobs))
 
 
 if __name__ == "__main__":

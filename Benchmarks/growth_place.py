@@ -10,6 +10,7 @@ import time
 from growth_data import Sealer, end_token
 from measure import LOAD, wrk
 from postgres import dies_with_us
+from servers import outcomes
 from support import Doornail
 
 CONNECTIONS = 64
@@ -138,16 +139,6 @@ class Place:
             "SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"
         )
         return size, wal, dict(rows)
-
-
-def outcomes(node):
-    """How many introspections ended how."""
-    return {
-        dict(labels)["outcome"]: number
-        for (metric, labels), number in node.metrics().items()
-        if metric == "doornail_http_request_seconds_count"
-        and dict(labels)["endpoint"] == "/introspect"
-    }
 
 
 def cached(node, name):

@@ -5,8 +5,8 @@
 --     token       sends BODY, a request for a token
 --     mint        the same; the access tokens are written to FILE.0, FILE.1, ..., a thread each
 --     introspect  the tokens of FILE, over and over
---     introspect-named   the same, and no request has the X-Request-ID of the one before it
---     introspect-parsed  the same, and no request has the X-Other of the one before it
+--     requests    the requests of FILE as they are, over and over; each comes after a line with its
+--                 length in bytes
 --     revoke      the tokens of FILE, each once; a thread that has none left stops
 --     rotate      FILE is a queue of refresh tokens: the first is used, its successor goes to the
 --                 end. So no token is used twice, and each family is used in sequence. Tokens whose
@@ -50,7 +50,7 @@ local function share(count)
     return lines
 end
 
-local post = function(form)
+local function post(form)
     return wrk.format("POST", nil, nil, form)
 end
 
@@ -70,10 +70,8 @@ function start.mint()
     end
 end
 
-function start.introspect(count)
-    local requests = share(count)
-    for position, token in ipairs(requests) do requests[position] = post("token=" .. token) end
-    -- Another place each time, so that one load after the other comes to all of them.
+-- From another place each time, so that one load after the other comes to all of them.
+local function over_and_over(requests)
     math.randomseed(os.time() + number)
     local at = math.random(#requests)
     function request()
@@ -82,21 +80,18 @@ function start.introspect(count)
     end
 end
 
--- Requests of which each has another value in one field.
-local function differing(field)
-    return function(count)
-        local format, position = post, 0
-        post = function(form)
-            position = position + 1
-            wrk.headers[field] = string.format("bench-%d-%d", number, position)
-            return format(form)
-        end
-        start.introspect(count)
-    end
+function start.introspect(count)
+    local requests = share(count)
+    for position, token in ipairs(requests) do requests[position] = post("token=" .. token) end
+    over_and_over(requests)
 end
 
-start["introspect-named"] = differing("X-Request-ID")
-start["introspect-parsed"] = differing("X-Other")
+function start.requests()
+    local source = assert(io.open(file, "rb"))
+    local requests = {}
+    for length in source:lines() do requests[#requests + 1] = source:read(tonumber(length)) end
+    over_and_over(requests)
+end
 
 function start.revoke(count)
     local requests = share(count)

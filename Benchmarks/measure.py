@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -54,18 +55,27 @@ def wrk(url, connections, seconds, operation, file, authorization, body):
     return told
 
 
+def own_children():
+    """The CPU of the commands that were run so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def measure(job, postmaster, seconds):
-    """The rate, the latencies and the cost of an operation; PostgreSQL's cost is told apart."""
+    """The rate, the latencies and the cost of an operation; PostgreSQL's cost is told apart, and that
+    of who reads the log, and of what makes the load."""
     server, operation = job.server, job.operation
     server.prepare(operation, seconds)
-    roots = {"database_cpu": postmaster} | ({"cpu": server.pid} if server.pid else {})
-    before = {figure: cpu_seconds(root) for figure, root in roots.items()}
+    roots = {"database_cpu": postmaster, "cpu": server.pid, "reader_cpu": job.reader}
+    before = {figure: cpu_seconds(root) for figure, root in roots.items() if root}
+    load_before = own_children()
     told = server.load(operation, job.connections, seconds)
-    used = {figure: cpu_seconds(root) - before[figure] for figure, root in roots.items()}
+    used = {figure: cpu_seconds(roots[figure]) - begin for figure, begin in before.items()}
+    used["load_cpu"] = own_children() - load_before
     count = told["requests"]
     if not count:
         sys.exit(f"bench: {job.name}: no answer within {seconds} s")
-    server.check(operation, count)
     figures = {figure: told[figure] for figure in ("p50", "p99", "p99.9")}
     figures |= {figure: seconds / count * 1e6 for figure, seconds in used.items()}
+    figures |= server.check(operation, count) or {}
     return {"rate": count / told["seconds"]} | figures

@@ -34,16 +34,16 @@ class Limit:
     name = "pgbench"
     pid = None
 
-    def __init__(self, installation, refresh_token):
+    def __init__(self, installation, node, app, refresh_token):
         self.cluster = installation.cluster
-        logged = log_statements(installation, refresh_token)
-        installation.node.stop()
+        logged = log_statements(installation, node, app, refresh_token)
+        node.stop()
         with self.cluster.connect(installation.name) as connection:
             connection.execute("ANALYZE")
         with self.cluster.connect("postgres") as connection:
             template = f"TEMPLATE {installation.name} OWNER doornail"
             connection.execute(f"CREATE DATABASE {DATABASE} {template}")
-        installation.node.start()
+        node.start()
         # Each connection has grants of its own, so none waits for another's row.
         share = self.query("SELECT count(*) FROM grants") // CONNECTIONS
         ids = self.query("SELECT array_agg(id)::text FROM grants")
@@ -92,9 +92,9 @@ class Limit:
             sys.exit(f"bench: pgbench, {operation}: {changed} rows changed by {count}")
 
 
-def log_statements(installation, refresh_token):
+def log_statements(installation, node, app, refresh_token):
     """The text and the parameters of the statements, from PostgreSQL's log of three requests."""
-    node, client = installation.node, installation.client
+    client = installation.client
     with installation.cluster.connect("postgres") as connection:
         connection.execute("ALTER SYSTEM SET log_statement = 'all'")
         connection.execute("SELECT pg_reload_conf()")
@@ -103,7 +103,7 @@ def log_statements(installation, refresh_token):
         token = node.token(client)
         assert node.is_active(client, token)
         node.end(client, token)
-        refresh(node, installation.app, refresh_token)
+        refresh(node, app, refresh_token)
         connection.execute("ALTER SYSTEM RESET log_statement")
         connection.execute("SELECT pg_reload_conf()")
     log = installation.cluster.log.read_text()

@@ -2,18 +2,35 @@
 
 from html import escape
 
-BAR, STEP, LABEL, BARS, VALUE, MARGIN, HEAD = 18, 26, 270, 420, 80, 16, 44
-LIMITS = ("nio", "hummingbird", "pgbench")
+from jobs import AT, ELSEWHERE
+
+BAR, STEP, LABEL, BARS, VALUE, MARGIN, HEAD = 18, 26, 290, 420, 120, 16, 44
 OURS, LIMIT, PEER, INK = "#2f6f8f", "#9aa5ad", "#c98a3a", "#1f2328"
 
 
-def svg(results, jobs, connections=64):
-    """The rates at one number of connections; pgbench has its own."""
-    shown = [job for job in jobs if job.connections == connections or job.server.name == "pgbench"]
-    rates = [results.median("rate", job.row) for job in shown]
+def rows(results, jobs):
+    """Name, colour, rate and what is said of it: a node's shapes, then all else."""
+    for job in jobs:
+        rate = results.median("rate", job.row)
+        if job.group == "shapes" and job.name == "lease":
+            ratio = results.of_nio("rate", job.row)
+            yield job.operation, OURS, rate, f"{rate:,.0f} ({ratio:.2f} of nio)"
+        elif job.group == "shapes" and job.operation == ELSEWHERE:
+            yield job.name, LIMIT, rate, f"{rate:,.0f}"
+        elif job.group == "operations" and job.name != "nio" or job.note:
+            at = "" if job.connections == AT else f" (at {job.connections})"
+            name = job.operation if job.name == "lease" else f"{job.name}, {job.operation}{at}"
+            colour = PEER if job.note else OURS if job.name == "lease" else LIMIT
+            yield name, colour, rate, f"{rate:,.0f}"
+
+
+def svg(results, jobs):
+    """The rates at 64 connections; pgbench has its own."""
+    shown = list(rows(results, jobs))
+    most = max(rate for _, _, rate, _ in shown)
     width = 2 * MARGIN + LABEL + BARS + VALUE
     height = HEAD + len(shown) * STEP + MARGIN
-    title, left = f"Requests a second at {connections} connections", MARGIN + LABEL
+    title, left = f"Requests a second at {AT} connections", MARGIN + LABEL
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" font-family="sans-serif" font-size="13" fill="{INK}" role="img">',
@@ -21,13 +38,11 @@ def svg(results, jobs, connections=64):
         f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>',
         f'<text x="{MARGIN}" y="28" font-size="15" font-weight="bold">{title}</text>',
     ]
-    for row, (job, rate) in enumerate(zip(shown, rates, strict=True)):
-        top, bar = HEAD + row * STEP, max(1, rate / max(rates) * BARS)
-        name = job.name if job.connections == connections else f"{job.name} (at {job.connections})"
-        color = PEER if job.note else LIMIT if job.server.name in LIMITS else OURS
+    for row, (name, colour, rate, told) in enumerate(shown):
+        top, bar = HEAD + row * STEP, max(1, rate / most * BARS)
         lines += [
             f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>',
-            f'<rect x="{left}" y="{top}" width="{bar:.1f}" height="{BAR}" fill="{color}"/>',
-            f'<text x="{left + bar + 6:.1f}" y="{top + 14}">{rate:,.0f}</text>',
+            f'<rect x="{left}" y="{top}" width="{bar:.1f}" height="{BAR}" fill="{colour}"/>',
+            f'<text x="{left + bar + 6:.1f}" y="{top + 14}">{told}</text>',
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"

@@ -4,22 +4,15 @@ import os
 import statistics
 
 import pgbench
+from jobs import AT, ELSEWHERE
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-# A figure of one row, beside that of another, and what the project wants.
-AIMS = [
-    ("rate", ("lease", 64), ("nio", 64), "at least", 0.9),
-    ("cpu", ("lease", 64), ("nio", 64), "at most", 1.4),
-    ("p50", ("lease", 1), ("nio", 1), "at most", 1.5),
-    ("rate", ("strict", 64), ("nio", 64), "at least", 0.35),
-    ("rate", ("token", 64), ("nio", 64), "at least", 0.5),
-    ("rate", ("revoke", 64), ("pgbench, revoke", pgbench.CONNECTIONS), "at least", 2.0),
-    ("rate", ("rotate", 64), ("pgbench, rotate", pgbench.CONNECTIONS), "at least", 2.0),
-]
+NIO = {"tls": "nio-tls"}
+LEASE = {"tls": "lease, TLS"}
 
 
 class Results:
-    """What was measured: the rounds of each row, (name, connections)."""
+    """What was measured: the rounds of each row."""
 
     def __init__(self):
         self.rounds = {}
@@ -27,20 +20,40 @@ class Results:
     def add(self, row, one):
         self.rounds.setdefault(row, []).append(one)
 
+    def values(self, figure, row):
+        return [one[figure] for one in self.rounds.get(row, []) if figure in one]
+
     def median(self, figure, row):
         """The median of a figure; None where it was not measured."""
-        found = [one[figure] for one in self.rounds.get(row, []) if figure in one]
+        found = self.values(figure, row)
         return statistics.median(found) if found else None
 
     def ratio(self, figure, row, other):
-        """How many times another row's figure this one's is."""
-        above, below = self.median(figure, row), self.median(figure, other)
-        return above / below if above and below else None
+        """How many times another row's figure this one's is: the median of the rounds' ratios, since
+        what the machine did meanwhile, it did to both."""
+        pairs = zip(self.values(figure, row), self.values(figure, other), strict=False)
+        found = [above / below for above, below in pairs if below]
+        return statistics.median(found) if found else None
+
+    def of_nio(self, figure, row):
+        """The same of the bare handler, asked the same in the same group."""
+        group, _, operation, connections = row
+        name = NIO.get(group, "nio")
+        for at in ((group, name, operation, connections), (group, name, ELSEWHERE, connections),
+                   ("shapes", name, ELSEWHERE, connections)):
+            if at in self.rounds:
+                return self.ratio(figure, row, at)
+        return None
+
+    def of_pgbench(self, figure, row):
+        operation = "strict" if row[1] == "strict" else row[2]
+        at = ("operations", "pgbench", operation, pgbench.CONNECTIONS)
+        return self.ratio(figure, row, at) if row != at else None
 
     def spread(self, row):
         """From the slowest round to the fastest, as a part of the median."""
-        rates = [one["rate"] for one in self.rounds[row]]
-        return (max(rates) - min(rates)) / self.median("rate", row)
+        rates = self.values("rate", row)
+        return (max(rates) - min(rates)) / statistics.median(rates)
 
 
 def cell(value, form):
@@ -52,49 +65,115 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def figures_table(results, jobs):
-    """Each row beside nio at as many connections; what PostgreSQL does also beside pgbench."""
+def shapes_table(results, plan):
+    """Each shape: a node's rate and CPU and those of the bare handler, without and with TLS."""
+    groups = [group for group in ("shapes", "tls") if any(j.group == group for j in plan.jobs)]
     rows = []
-    for job in jobs:
-        of_nio = results.ratio("rate", job.row, ("nio", job.connections))
-        limit = ("" if job.note else f"pgbench, {job.name}", pgbench.CONNECTIONS)
-        figures = [
-            (results.median("rate", job.row), ",.0f"), (results.spread(job.row), ".0%"),
-            (of_nio, ".3f" if of_nio and of_nio < 0.1 else ".2f"),
-            (results.ratio("rate", job.row, limit), ".2f"),
-            *((results.median(figure, job.row), ",.0f") for figure in ("p50", "p99", "p99.9")),
-            *((results.median(figure, job.row), ",.1f") for figure in ("cpu", "database_cpu")),
-        ]
-        cells = [cell(value, form) for value, form in figures]
-        rows.append([str(job.connections), job.name, *cells, job.note])
-    head = ["connections", "", "requests/s", "spread", "of nio", "of pgbench", "p50 us", "p99 us"]
-    head += ["p99.9 us", "CPU us", "PostgreSQL CPU us", "what is different"]
-    if not any(job.note for job in jobs):
-        head, rows = head[:-1], [row[:-1] for row in rows]
+    for name in plan.names:
+        cells = [name]
+        for group in groups:
+            row = (group, LEASE.get(group, "lease"), name, AT)
+            cells += [
+                cell(results.median("rate", row), ",.0f"), cell(results.of_nio("rate", row), ".2f"),
+                cell(results.median("cpu", row), ".1f"), cell(results.of_nio("cpu", row), ".2f"),
+                cell(results.median("p99", row), ",.0f"),
+            ]
+        rows.append(cells)
+    head = ["shape"]
+    for group in groups:
+        over = "TLS: " if group == "tls" else ""
+        head += [f"{over}requests/s", "of nio", f"{over}CPU us", "of nio", "p99 us"]
     return table(head, rows)
 
 
-def aims_table(results):
+def figures_table(results, jobs):
+    """Each row beside nio in the same group; what PostgreSQL does also beside pgbench."""
     rows = []
-    for figure, row, other, bound, wanted in AIMS:
-        got = results.ratio(figure, row, other)
-        if got is not None:
-            is_reached = got >= wanted if bound == "at least" else got <= wanted
-            what = f"{row[0]} at {row[1]} of {other[0]} at {other[1]}: {figure}"
-            reached = "reached" if is_reached else "not reached"
-            rows.append([what, f"{bound} {wanted}", f"{got:.2f}", reached])
-    return table(["", "aim", "measured", ""], rows)
+    for job in jobs:
+        of_nio = results.of_nio("rate", job.row)
+        figures = [
+            (results.median("rate", job.row), ",.0f"), (results.spread(job.row), ".0%"),
+            (of_nio, ".3f" if of_nio and of_nio < 0.1 else ".2f"),
+            (None if job.note else results.of_pgbench("rate", job.row), ".2f"),
+            (results.median("cpu", job.row), ",.1f"), (results.of_nio("cpu", job.row), ".2f"),
+            (results.median("database_cpu", job.row), ",.1f"),
+            (results.median("reader_cpu", job.row), ",.1f"),
+            (results.median("load_cpu", job.row), ",.1f"),
+            *((results.median(figure, job.row), ",.0f") for figure in ("p50", "p99", "p99.9")),
+            (results.median("logged", job.row), ".0%"),
+        ]
+        cells = [cell(value, form) for value, form in figures]
+        rows.append([job.name, job.operation, str(job.connections), *cells, job.note])
+    head = ["", "", "connections", "requests/s", "spread", "of nio", "of pgbench", "CPU us", "of nio"]
+    head += ["PostgreSQL's", "log reader's", "wrk's", "p50 us", "p99 us", "p99.9 us", "logged"]
+    head += ["what is different"]
+    empty = [at for at in range(len(head)) if not any(row[at] for row in rows)]
+    keep = [at for at in range(len(head)) if at not in empty]
+    return table([head[at] for at in keep], [[row[at] for at in keep] for row in rows])
 
 
-def text(results, jobs, memory, options):
+def aims(results, jobs):
+    """What the project wants: what, bound, wanted, measured, and where."""
+
+    def worst(choose, figure, name, group):
+        rows = [job.row for job in jobs if job.group == group and job.server.name == name]
+        found = [(results.of_nio(figure, row), row[2]) for row in rows]
+        return choose(found) if found else None
+
+    for group, name in (("shapes", "lease"), ("tls", "lease, TLS"), ("logs", "lease, log to pipe"),
+                        ("logs", "lease, log to journald"), ("strict", "strict")):
+        rate = worst(min, "rate", name, group)
+        if rate:
+            yield f"{name}: rate, of nio", "at least", 0.35 if group == "strict" else 0.9, *rate
+        if rate and group != "strict":
+            yield f"{name}: CPU, of nio", "at most", 1.2, *worst(max, "cpu", name, group)
+    for group in ("shapes", "tls"):
+        name = LEASE.get(group, "lease")
+        rows = [job.row for job in jobs if (job.group, job.name) == (group, name)]
+        if rows:
+            costs = sorted((results.median("cpu", row), row[2]) for row in rows)
+            ratio, where = costs[-1][0] / costs[0][0], f"{costs[-1][1]}, of {costs[0][1]}"
+            yield f"{name}: the slowest shape's CPU, of the fastest's", "at most", 1.2, ratio, where
+    for operation, limit, wanted in (("token", "nio", 0.6), ("revoke", "pgbench", 2.5),
+                                     ("rotate", "pgbench", 2.9)):
+        row = ("operations", "lease", operation, AT)
+        ratio = results.of_nio("rate", row) if limit == "nio" else results.of_pgbench("rate", row)
+        if ratio:
+            yield f"{operation}: rate, of {limit}", "at least", wanted, ratio, ""
+    row = ("connections", "lease", ELSEWHERE, 1)
+    if row in results.rounds:
+        yield "one connection: p50, of nio", "at most", 1.5, results.of_nio("p50", row), ""
+
+
+def aims_table(results, jobs):
+    rows = []
+    for what, bound, wanted, got, where in aims(results, jobs):
+        is_reached = got >= wanted if bound == "at least" else got <= wanted
+        reached = "reached" if is_reached else "**not reached**"
+        rows.append([what, f"{bound} {wanted}", f"{got:.2f}", where, reached])
+    return table(["at worst", "aim", "measured", "for", ""], rows)
+
+
+def text(results, plan, memory, options):
     """All of it, as Markdown."""
+    parts = []
+    if any(job.group in ("shapes", "tls") for job in plan.jobs):
+        parts += [shapes_table(results, plan)]
+    limits = [job for job in plan.jobs if job.name == "nginx"]
+    others = [job for job in plan.jobs if job.group not in ("shapes", "tls")]
+    parts += [figures_table(results, limits + others)] if limits + others else []
+    parts += [aims_table(results, plan.jobs)]
     told = ", ".join(f"{name} {megabytes:.0f} MB" for name, megabytes in memory.items())
     foot = (
         f"{os.cpu_count()} cores; rounds: {options.rounds}, of {options.seconds} s for each row; "
-        "medians, and the spread is from the slowest round to the fastest. CPU is per request: the "
-        f"server's, and that of all of PostgreSQL. Resident memory at the end: {told}."
+        "medians, and the spread is from the slowest round to the fastest; what is `of` something is "
+        "the median of the rounds' ratios. CPU is per request: the server's, and beside it that of all "
+        "of PostgreSQL, of who reads the log, and of wrk; logged is which part of the requests has a "
+        f"line in the log. Resident memory at the end: {told}."
     )
-    return "\n\n".join([figures_table(results, jobs), aims_table(results), foot])
+    if plan.why_no_journal:
+        foot += f" A log to journald was not measured: {plan.why_no_journal}."
+    return "\n\n".join([*parts, foot])
 
 
 def has_place(file):
