@@ -39,7 +39,7 @@ def built_in_swift(stack, binary, name, length, folder, *tls):
 def nginx(stack, length, folder):
     """nginx, with its access log as it comes."""
     path = os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin"
-    port, file, log = free_port(), folder / "nginx.conf", FileLog(folder / "nginx.log")
+    port, file, log = free_port(), folder / "nginx.conf", FileLog(folder / "nginx.log", b"POST")
     file.write_text(NGINX.format(folder=folder, port=port, log=log.file, body="x" * length))
     url = f"http://127.0.0.1:{port}"
     command = [shutil.which("nginx", path=path), "-c", file, "-e", folder / "nginx.error"]

@@ -16,7 +16,7 @@ CONTENT_TYPES = (
     f"{FORM} ; charset=UTF-8", "Application/X-WWW-Form-URLEncoded",
     "APPLICATION/X-WWW-FORM-URLENCODED;CHARSET=UTF-8",
 )  # fmt: skip
-WORDS = "Account Batch Cell Device Edge Feature Group Hop Index Job Key Line Mode Node Origin".split()
+WORDS = "Account Batch Cell Device Edge Feature Group Hop Index Job Key Line Mode Node".split()
 # Requests that a list has: they are sent over and over.
 COUNT = 20_000
 FEW_TOKENS = 3000
@@ -137,7 +137,7 @@ MADE = {
     "hint first": hint_first,
 }  # fmt: skip
 MAKERS = {name: recorded(file) for name, file in RECORDED.items()} | MADE
-TOKENS, CALLERS, MIXED = "10,000 tokens", "100 callers", "all mixed"
+TOKENS, CALLERS, MIXED = "10000 tokens", "100 callers", "all mixed"
 NAMES = [*MAKERS, TOKENS, CALLERS, MIXED]
 
 
@@ -156,6 +156,11 @@ def requests(name, callers, tokens):
         tokens = tokens[:FEW_TOKENS]
     for number in range(COUNT):
         yield make(lot, callers[number % len(callers)], tokens[number % len(tokens)])
+
+
+def pairs(name):
+    """How many pairs of a caller and a token a shape has, at most."""
+    return COUNT if name in (TOKENS, MIXED) else FEW_TOKENS
 
 
 def keep(file, name, callers, tokens):
