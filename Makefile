@@ -1,6 +1,6 @@
 # The commands of README.md. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint model promise promise-traps fuzz \
+.PHONY: help run test build release lint model promise promise-traps fuzz \
     bench bench-peers bench-growth bench-micro install-deps clean
 .NOTPARALLEL:
 
@@ -14,7 +14,8 @@ help:
 	@echo 'make run           installs what is missing, builds, and runs a private Doornail here'
 	@echo '                   (ARGS="--data DIR" for its flags; Ctrl-C stops it)'
 	@echo 'make test          installs what is missing and runs everything that must hold'
-	@echo 'make build         a release binary that needs no Swift: .build/release/doornail'
+	@echo 'make build         a release binary that needs no Swift: .build/release/doornail, and its'
+	@echo '                   symbols beside it: doornail.debug'
 	@echo 'make model         checks the protocol: its executable model, by spin (Tests/Model)'
 	@echo 'make promise       real nodes and databases under faults, some 5 minutes (Tests/Promise)'
 	@echo '                   (ARGS="--seconds 1200" for longer; as root it can cut networks)'
@@ -29,10 +30,14 @@ help:
 	@echo 'make install-deps  only installs what building and testing need'
 	@echo 'make clean         removes what was built; a data folder (.doornail) stays'
 
-run: build
+run: release
 	@exec .build/release/doornail dev $(ARGS)
 
-build:
+# What was stripped is linked anew by the next build, so only what is to be deployed is.
+build: release
+	scripts/toolchain scripts/strip .build/release/doornail
+
+release:
 	@scripts/toolchain
 	@scripts/install run
 	$(SWIFT) build -c release --static-swift-stdlib --product doornail
@@ -65,13 +70,13 @@ lint:
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
 
-bench bench-peers: build
+bench bench-peers: release
 	@scripts/install bench
 	$(SWIFT) build -c release --static-swift-stdlib --product Limit
 	.venv/bin/python Benchmarks/bench.py $(if $(filter bench-peers,$@),--peers) \
 		--markdown docs/benchmarks.md --plot docs/rates.svg $(ARGS)
 
-bench-growth: build
+bench-growth: release
 	@scripts/install bench
 	.venv/bin/python Benchmarks/growth.py --markdown docs/benchmarks.md --plot docs/growth.svg $(ARGS)
 
