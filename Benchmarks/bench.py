@@ -88,7 +88,7 @@ def arguments():
     add("--peers", action="store_true", help="measures the peers, too")
     add("--markdown", type=Path, metavar="FILE",
         help=f"writes the tables between {report.BEGIN} and {report.END} there")
-    add("--plot", type=Path, metavar="FILE", help="draws CPU and rates of the shapes as SVG")
+    add("--plot", type=Path, metavar="FILE", help="draws the rates at 64 connections as SVG")
     options = parser.parse_args()
     options.only += ["peers"] if options.peers else []
     for file in (options.binary, options.limit):

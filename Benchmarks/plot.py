@@ -9,7 +9,7 @@ OURS, LIMIT, PEER, INK = "#2f6f8f", "#9aa5ad", "#c98a3a", "#1f2328"
 
 
 def rows(results, jobs):
-    """Name, colour, rate and what is said of it: a node's shapes, then all else."""
+    """Name, colour, rate and what is said of it."""
     for job in jobs:
         rate = results.median("rate", job.row)
         if job.group == "shapes" and job.name == "lease":
@@ -26,7 +26,8 @@ def rows(results, jobs):
 
 def svg(results, jobs):
     """The rates at 64 connections; pgbench has its own."""
-    shown = list(rows(results, jobs))
+    limits = ("nio", "nginx")
+    shown = sorted(rows(results, jobs), key=lambda row: row[0] not in limits)
     most = max(rate for _, _, rate, _ in shown)
     width = 2 * MARGIN + LABEL + BARS + VALUE
     height = HEAD + len(shown) * STEP + MARGIN
