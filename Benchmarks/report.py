@@ -151,7 +151,7 @@ def aims_table(results, jobs):
         is_reached = got >= wanted if bound == "at least" else got <= wanted
         reached = "reached" if is_reached else "**not reached**"
         rows.append([what, f"{bound} {wanted}", f"{got:.2f}", where, reached])
-    return table(["at worst", "aim", "measured", "for", ""], rows)
+    return table(["at worst", "aim", "measured", "for", ""], rows) if rows else ""
 
 
 def text(results, plan, memory, options):
@@ -173,7 +173,7 @@ def text(results, plan, memory, options):
     )
     if plan.why_no_journal:
         foot += f" A log to journald was not measured: {plan.why_no_journal}."
-    return "\n\n".join([*parts, foot])
+    return "\n\n".join([*filter(None, parts), foot])
 
 
 def has_place(file):
