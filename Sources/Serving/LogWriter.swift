@@ -61,6 +61,11 @@ final class LogWriter: Sendable {
         if isFirst { schedule() }
     }
 
+    /// Whether nothing waits or is being written.
+    var isIdle: Bool {
+        backlog.withLock { $0.bytes.isEmpty && $0.writing == 0 && $0.dropped == 0 }
+    }
+
     /// Waits until what was taken is written, a second at most.
     func flush() {
         let written = DispatchSemaphore(value: 0)
@@ -88,7 +93,7 @@ final class LogWriter: Sendable {
         let (bytes, dropped) = backlog.withLock { backlog in
             let batch = (backlog.bytes, backlog.dropped)
             backlog.bytes = []
-            backlog.writing = batch.0.count
+            backlog.writing = max(batch.0.count, batch.1 > 0 ? 1 : 0)
             backlog.dropped = 0
             return batch
         }
