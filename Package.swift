@@ -41,7 +41,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -98,7 +97,6 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
                 .product(name: "NIOCertificateReloading", package: "swift-nio-extras"),
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -136,7 +134,6 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: strict),
@@ -174,23 +171,15 @@ let package = Package(
         .testTarget(name: "OAuthTests", dependencies: ["OAuth"], swiftSettings: strict),
         .testTarget(
             name: "PostgresTests",
-            dependencies: [
-                "Postgres", "TestSupport", .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: ["Postgres", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "StorageTests",
-            dependencies: [
-                "OAuth", "Postgres", "Storage", "Cluster", "TestSupport",
-                .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: ["OAuth", "Postgres", "Storage", "Cluster", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",
-            dependencies: [
-                "OAuth", "Postgres", "Storage", "Cluster", "TestSupport",
-                .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: ["OAuth", "Postgres", "Storage", "Cluster", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "WebTests",
