@@ -1,3 +1,4 @@
+import DequeModule
 import Metrics
 package import OAuth
 import Postgres
@@ -147,8 +148,7 @@ package final class AnswerCache: Sendable {
         var floor: Int64 = 0
         var latest: [Identifier: Int64] = [:]
         /// In the order in which they were given, for dropping the oldest.
-        var queue: [(id: Identifier, tick: Int64)] = []
-        var dropped = 0
+        var queue: Deque<(id: Identifier, tick: Int64)> = []
 
         /// Whether nothing of it has ended since.
         func hasNone(of ids: [Identifier], after tick: Int64) -> Bool {
@@ -162,15 +162,9 @@ package final class AnswerCache: Sendable {
         }
 
         mutating func drop(beyond limit: Int) {
-            while queue.count - dropped > limit {
-                let (id, tick) = queue[dropped]
-                dropped += 1
+            while queue.count > limit, let (id, tick) = queue.popFirst() {
                 if latest[id] == tick { latest[id] = nil }
                 floor = max(floor, tick)
-            }
-            if dropped > limit {
-                queue.removeFirst(dropped)
-                dropped = 0
             }
         }
     }
@@ -332,7 +326,6 @@ package final class AnswerCache: Sendable {
             stamps.floor = stamps.tick
             stamps.latest = [:]
             stamps.queue = []
-            stamps.dropped = 0
             tick.store(stamps.tick, ordering: .releasing)
         }
         for shard in shards {

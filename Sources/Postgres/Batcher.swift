@@ -1,3 +1,4 @@
+import DequeModule
 import Metrics
 import Synchronization
 
@@ -29,7 +30,7 @@ package final class Batcher<Request: Hashable & Sendable, Outcome: Sendable>: Se
 
     private struct State {
         var leaders = 0
-        var waiting: [Member] = []
+        var waiting: Deque<Member> = []
     }
 
     private let maximumBatch: Int

@@ -1,3 +1,5 @@
+import DequeModule
+
 /// The pool's bookkeeping, without I/O or clock: who has a connection, who waits for one, and what
 /// is being opened. Each change returns whom to tell.
 struct PoolState {
@@ -24,7 +26,7 @@ struct PoolState {
     /// The last used one is at the end and is used first, so that the pool's caches stay warm.
     private(set) var idle: [Pooled] = []
     /// In the order of their arrival.
-    private var waiters: [Waiter] = []
+    private var waiters: Deque<Waiter> = []
     /// Attempts to open a connection, by number: when each is given up.
     private var attempts: [Int: Instant] = [:]
     /// Attempts that were given up and whose threads still hang, in a DNS look-up.
@@ -90,7 +92,7 @@ struct PoolState {
     /// Takes out the waiters whose time is up.
     mutating func expireWaiters(at now: Instant) -> [Waiter] {
         guard waiters.contains(where: { $0.deadline <= now }) else { return [] }
-        let expired = waiters.filter { $0.deadline <= now }
+        let expired = Array(waiters.filter { $0.deadline <= now })
         waiters.removeAll { $0.deadline <= now }
         return expired
     }
@@ -179,7 +181,7 @@ struct PoolState {
             idle = []
             waiters = []
         }
-        return (waiters, idle)
+        return (Array(waiters), idle)
     }
 
     /// Leaves a continuation for the moment at which no connection is in use; false when it is now.
