@@ -1,4 +1,5 @@
 import NIOSSL
+import SwiftASN1
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -8,7 +9,7 @@ import NIOSSL
 
 /// A certificate chain and its key as PEM, read from files and found fit to serve.
 struct CertificatePair: Sendable {
-    /// The chain's blocks alone: files often hold text between them, or the key too.
+    /// The chain alone: files often hold text between the certificates, or the key too.
     let certificates: [UInt8]
     /// The one block of a private key; `openssl ecparam` writes its parameters before it.
     let key: [UInt8]
@@ -19,35 +20,37 @@ struct CertificatePair: Sendable {
         let chainText = try contents(files.certificate, "certificate")
         let keyText = try contents(files.key, "key")
 
-        let chain = PEMBlock.all(in: chainText).filter { $0.label == "CERTIFICATE" }
+        let chain = try documents(in: chainText, of: "TLS certificate file \(files.certificate)")
+            .filter { $0.discriminator == "CERTIFICATE" }
         guard !chain.isEmpty else {
             throw CertificateError(
                 "the TLS certificate file \(files.certificate) has no PEM certificate in it")
         }
-        let keys = PEMBlock.all(in: keyText).filter { $0.label.hasSuffix("PRIVATE KEY") }
+        let isEncrypted = CertificateError(
+            "the TLS key in \(files.key) is protected by a password; store it without one")
+        // OpenSSL's older form has headers within the block, which RFC 7468 does not know.
+        guard !keyText.contains("Proc-Type: 4,ENCRYPTED") else { throw isEncrypted }
+        let keys = try documents(in: keyText, of: "TLS key file \(files.key)")
+            .filter { $0.discriminator.hasSuffix("PRIVATE KEY") }
         guard let key = keys.first else {
             throw CertificateError("the TLS key file \(files.key) has no PEM private key in it")
         }
         guard keys.count == 1 else {
             throw CertificateError("the TLS key file \(files.key) has more than one private key")
         }
-        guard key.label != "ENCRYPTED PRIVATE KEY", !key.text.contains("Proc-Type: 4,ENCRYPTED")
-        else {
-            throw CertificateError(
-                "the TLS key in \(files.key) is protected by a password; store it without one")
-        }
+        guard key.discriminator != "ENCRYPTED PRIVATE KEY" else { throw isEncrypted }
         return try examined(chain: chain, key: key, files: files)
     }
 
     /// Makes a TLS context of the pair, so that a mismatch is found here and not by a client.
     private static func examined(
-        chain: [PEMBlock], key: PEMBlock, files: TLSFiles
+        chain: [PEMDocument], key: PEMDocument, files: TLSFiles
     ) throws(CertificateError) -> CertificatePair {
         var certificates: [NIOSSLCertificate] = []
-        for block in chain {
+        for document in chain {
             do {
                 certificates.append(
-                    try NIOSSLCertificate(bytes: Array(block.text.utf8), format: .pem))
+                    try NIOSSLCertificate(bytes: document.derBytes, format: .der))
             } catch {
                 throw CertificateError(
                     "certificate \(certificates.count + 1) in \(files.certificate) is damaged")
@@ -55,7 +58,7 @@ struct CertificatePair: Sendable {
         }
         let privateKey: NIOSSLPrivateKey
         do {
-            privateKey = try NIOSSLPrivateKey(bytes: Array(key.text.utf8), format: .pem)
+            privateKey = try NIOSSLPrivateKey(bytes: key.derBytes, format: .der)
         } catch {
             throw CertificateError("the TLS key in \(files.key) is damaged")
         }
@@ -70,9 +73,26 @@ struct CertificatePair: Sendable {
                     + files.certificate)
         }
         return CertificatePair(
-            certificates: Array(chain.map(\.text).joined(separator: "\n").utf8),
-            key: Array(key.text.utf8),
+            certificates: Array(chain.map(\.pemString).joined(separator: "\n").utf8),
+            key: Array(key.pemString.utf8),
             validUntil: certificates.first.map { Int64($0.notValidAfter) } ?? 0)
+    }
+
+    /// The PEM blocks of a text, none of which may be damaged; a text may have none.
+    private static func documents(
+        in text: String, of file: String
+    ) throws(CertificateError) -> [PEMDocument] {
+        let documents: [PEMDocument]
+        do {
+            documents = try PEMDocument.parseMultiple(pemString: text)
+        } catch {
+            throw CertificateError("the \(file) is damaged: \(error)")
+        }
+        // The parser ends at a BEGIN that has more on its line.
+        guard documents.count == text.ranges(of: "-----BEGIN ").count else {
+            throw CertificateError("the \(file) is damaged: PEM block \(documents.count + 1)")
+        }
+        return documents
     }
 
     private static func contents(
@@ -89,41 +109,5 @@ struct CertificatePair: Sendable {
         }
         // PEM is ASCII; of other bytes no block can be made anyway.
         return String(decoding: data, as: UTF8.self)
-    }
-}
-
-/// One `-----BEGIN X-----` to `-----END X-----` of a file (RFC 7468), with whatever is around it
-/// left out.
-struct PEMBlock: Equatable {
-    let label: String
-    let text: String
-
-    static func all(in text: String) -> [PEMBlock] {
-        var blocks: [PEMBlock] = []
-        var label: String?
-        var lines: [String] = []
-        // By bytes: "\r\n" is one Character, and neither "\r" nor "\n".
-        for bytes in text.utf8.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) {
-            let line = String(Substring(trimmed(bytes)))
-            if let begun = between(line, "-----BEGIN ", "-----") {
-                label = begun
-                lines = [line]
-            } else if let current = label {
-                lines.append(line)
-                if line == "-----END \(current)-----" {
-                    blocks.append(
-                        PEMBlock(label: current, text: lines.joined(separator: "\n") + "\n"))
-                    label = nil
-                }
-            }
-        }
-        return blocks
-    }
-
-    private static func between(_ line: String, _ prefix: String, _ suffix: String) -> String? {
-        guard line.hasPrefix(prefix), line.hasSuffix(suffix),
-            line.utf8.count > prefix.utf8.count + suffix.utf8.count
-        else { return nil }
-        return String(line.dropFirst(prefix.count).dropLast(suffix.count))
     }
 }
