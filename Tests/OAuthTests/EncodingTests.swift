@@ -138,13 +138,28 @@ import Testing
 @Suite struct JSONTests {
     @Test func escapes() {
         var json = JSONObject()
-        json.set("a", "\"\\\n\u{1}é\u{2028}")
+        json.set("a", "\"\\\n\u{1}é\u{7F}\u{2028}")
         json.set("b", 1)
         json.set("c", true)
         json.set("d", ["x", "y"])
         #expect(
             json.encoded
-                == "{\"a\":\"\\\"\\\\\\n\\u0001é\u{2028}\",\"b\":1,\"c\":true,\"d\":[\"x\",\"y\"]}")
+                == #"{"a":"\"\\\n\u0001é\u007f\u2028","b":1,"c":true,"d":["x","y"]}"#)
+    }
+
+    @Test func nests() {
+        var inner = JSONObject()
+        inner.set("a", "\"")
+        var json = JSONObject()
+        json.set("empty", JSONObject())
+        json.set("one", inner)
+        json.set("two", [inner, JSONObject()])
+        json.set("none", [JSONObject]())
+        json.set("kept", encoded: [#"{"kty":"EC"}"#, "null"])
+        #expect(
+            json.encoded
+                == #"{"empty":{},"one":{"a":"\""},"two":[{"a":"\""},{}],"none":[],"#
+                + #""kept":[{"kty":"EC"},null]}"#)
     }
 }
 

@@ -94,7 +94,9 @@ package struct SigningKeySet: Sendable {
     package init(
         signers: [SigningKey], published: [String], known: [String]
     ) async throws {
-        document = #"{"keys":["# + published.joined(separator: ",") + "]}"
+        var json = JSONObject()
+        json.set("keys", encoded: published)
+        document = json.encoded
         keys = JWTKeyCollection()
         for jwk in known { try await keys.add(jwk: Self.publicKey(jwk)) }
         var table: [SigningAlgorithm: String] = [:]
