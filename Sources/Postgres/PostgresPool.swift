@@ -19,13 +19,17 @@ package final class PostgresPool: Sendable {
         package var applicationName: String
         /// Refuses servers and roles with a `synchronous_commit` that loses acknowledged commits.
         package var requireSynchronousCommit: Bool
+        /// Whether each connection prepares all statements first: not worth it for the few of a command,
+        /// which the server would have to read them all for.
+        package var prepares: Bool
         /// How long an attempt to connect may take, over all hosts.
         package var connectTimeout: Duration
 
         package init(
             url: String, size: Int, maximumLifetime: Duration = .seconds(1800),
             maximumWaiters: Int = 1024, applicationName: String,
-            requireSynchronousCommit: Bool = true, connectTimeout: Duration = .seconds(3)
+            requireSynchronousCommit: Bool = true, prepares: Bool = true,
+            connectTimeout: Duration = .seconds(3)
         ) {
             self.url = url
             self.size = max(size, 1)
@@ -33,6 +37,7 @@ package final class PostgresPool: Sendable {
             self.maximumWaiters = maximumWaiters
             self.applicationName = applicationName
             self.requireSynchronousCommit = requireSynchronousCommit
+            self.prepares = prepares
             self.connectTimeout = connectTimeout
         }
     }
@@ -194,7 +199,7 @@ package final class PostgresPool: Sendable {
     private func open(_ settings: ConnectionSettings, attempt: Int) async {
         do {
             let connection = try await PostgresConnection.open(
-                settings, statements: statements,
+                settings, statements: configuration.prepares ? statements : [],
                 demands: .init(
                     synchronousCommit: configuration.requireSynchronousCommit, primary: true),
                 logger: logger, deadline: .now + configuration.connectTimeout)

@@ -31,7 +31,7 @@ struct Database: Sendable {
         try await requireVersion(url)
         let store = Store(
             PostgresPool.Configuration(
-                url: url, size: connections, applicationName: "doornail"),
+                url: url, size: connections, applicationName: "doornail", prepares: false),
             logger: logger)
         let database = Database(store: store, revoker: Revoker(store: store, logger: logger))
         return try await withThrowingTaskGroup(of: Result?.self) { group in
