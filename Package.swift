@@ -72,9 +72,18 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "Lease",
+            dependencies: [
+                "OAuth",
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "Storage",
             dependencies: [
-                "OAuth", "Postgres",
+                "OAuth", "Lease", "Postgres",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -84,8 +93,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "OAuth", "Postgres", "Storage",
-                .product(name: "DequeModule", package: "swift-collections"),
+                "OAuth", "Lease", "Postgres", "Storage",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
             ],
@@ -114,7 +122,7 @@ let package = Package(
         .target(
             name: "Web",
             dependencies: [
-                "OAuth", "Cluster", "Serving", "Storage",
+                "OAuth", "Lease", "Cluster", "Serving", "Storage",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -128,7 +136,7 @@ let package = Package(
         .executableTarget(
             name: "doornail",
             dependencies: [
-                "OAuth", "Postgres", "Storage", "Cluster", "Serving", "Web",
+                "OAuth", "Lease", "Postgres", "Storage", "Cluster", "Serving", "Web",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -168,7 +176,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "OAuth", "CLibPQ", "Postgres", "Storage", "Cluster",
+                "OAuth", "CLibPQ", "Lease", "Postgres", "Storage", "Cluster",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/TestSupport", swiftSettings: strict),
@@ -179,11 +187,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "StorageTests",
-            dependencies: ["OAuth", "Postgres", "Storage", "Cluster", "TestSupport"],
+            dependencies: ["OAuth", "Lease", "Postgres", "Storage", "Cluster", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LeaseTests",
+            dependencies: [
+                "OAuth", "Lease", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",
-            dependencies: ["OAuth", "Postgres", "Storage", "Cluster", "TestSupport"],
+            dependencies: ["OAuth", "Lease", "Postgres", "Storage", "Cluster", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "WebTests",
@@ -213,7 +227,7 @@ if Context.environment["DOORNAIL_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CFuzzer", "OAuth", "Postgres", "Storage", "Cluster", "Web", "TestSupport",
+                "CFuzzer", "OAuth", "Lease", "Postgres", "Storage", "Cluster", "Web", "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

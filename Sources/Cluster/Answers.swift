@@ -1,3 +1,4 @@
+package import Lease
 import OAuth
 package import Storage
 
@@ -20,7 +21,7 @@ extension Node {
 
     /// What is said about a live token to those who may know.
     package struct Told: Sendable {
-        package let known: AnswerCache.Known
+        package let known: RememberedAnswer
         package let isRefreshToken: Bool
     }
 
@@ -46,7 +47,7 @@ extension Node {
         let tick = cache.now
         let state = try await store.liveness(of: token, by: deadline)
         guard case .alive(let live) = Liveness.of(token, in: state) else { return nil }
-        let known = AnswerCache.Known(
+        let known = RememberedAnswer(
             body: Introspection.active(token, live, issuer: issuer), client: live.client,
             audience: live.audience, text: Array(text.utf8), certainUntil: live.certainUntil)
         // The use of a refresh token ends it, and writes nothing into the log: none is remembered.
@@ -58,7 +59,7 @@ extension Node {
 
     /// What is remembered of a live access token, for whoever has looked at the lease already; nil
     /// where it is not certain. The tag is not computed again: the text is one whose tag was right.
-    private func remembered(_ text: [UInt8], at time: UnixTime) -> AnswerCache.Known? {
+    private func remembered(_ text: [UInt8], at time: UnixTime) -> RememberedAnswer? {
         guard let id = TokenCodec.claimedID(ofAccessToken: text),
             let known = cache.known(id, countsMiss: false),
             constantTimeEqual(text[...], known.text), time < known.certainUntil
@@ -67,7 +68,7 @@ extension Node {
     }
 }
 
-extension AnswerCache.Scopes {
+extension AnswerScopes {
     init(_ live: LiveToken, _ state: Liveness.State) {
         guard let grant = state.grant else {
             self.init(client: live.client)

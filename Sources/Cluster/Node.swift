@@ -1,13 +1,9 @@
+package import Lease
 package import Logging
 package import OAuth
 package import Storage
-import Synchronization
 
-/// This node among the others: its row in the database, and its view of the server's secrets.
-///
-/// A token under a key id that this node has not heard of is forged, unless the secret was added a
-/// moment ago: nodes sign under a new secret only once every node's row lists it, so a view younger
-/// than what it takes for a row to be given up is certain.
+/// This node among the others: it holds a lease, knows the secrets, and keeps its row.
 package final class Node: Sendable {
     /// Why a node may not run.
     package enum StartError: Error, Sendable, CustomStringConvertible {
@@ -29,64 +25,45 @@ package final class Node: Sendable {
         }
     }
 
-    /// How often the view is read again.
+    /// How often the view of the secrets is read again.
     private static let interval: Duration = .seconds(1)
-
-    private struct View: Sendable {
-        let codec: TokenCodec
-        let ring: KeyRing
-        /// The node's row, under which it was read: the others sign under no secret that this row does
-        /// not list.
-        let incarnation: Identifier
-    }
 
     /// Whether this node may answer.
     package let gate: LeaseGate
     /// What it remembers.
     package let cache: AnswerCache
+    package let upstream: DatabaseUpstream
 
     let store: Store
-    private let secrets: [ServerSecret]
-    private let logger: Logger
-    private let follower: LogFollower
-    private let view = Mutex<View?>(nil)
+    private let secrets: NodeSecrets
     private let keyring: SigningKeyring
+    private let follower: LogFollower
+    private let logger: Logger
     private let metrics = CacheMetrics()
 
     /// - Parameters:
-    ///   - store: one whose authority is the gate.
+    ///   - store: one that has this authority.
     ///   - cacheBytes: how much it may remember; 0: every answer is read from the database.
     package init(
-        store: Store, gate: LeaseGate, following configuration: LogFollower.Configuration,
-        cacheBytes: Int64, secrets: [ServerSecret], version: String, logger: Logger
+        store: Store, authority: LeaseAuthority,
+        following configuration: DatabaseUpstream.Configuration, cacheBytes: Int64,
+        secrets: [ServerSecret], version: String, logger: Logger
     ) {
         self.store = store
-        self.gate = gate
-        self.secrets = secrets
         self.logger = logger
+        gate = authority.gate
         cache = AnswerCache(bytes: cacheBytes)
-        follower = LogFollower(
-            configuration, gate: gate, cache: cache, fingerprints: secrets.map(\.fingerprint),
+        self.secrets = NodeSecrets(
+            secrets, store: store, gate: gate, cache: cache, logger: logger)
+        upstream = DatabaseUpstream(
+            configuration, store: store, newest: authority.newest, secrets: self.secrets,
             version: version, logger: logger)
+        follower = LogFollower(
+            upstream, lease: configuration.lease, gate: gate, cache: cache, logger: logger)
         keyring = SigningKeyring(store: store, secrets: secrets, logger: logger)
     }
 
-    /// The key ring of a command that is no node: it lists nothing and makes no secret known.
-    package static func ring(
-        for secrets: [ServerSecret], from store: Store
-    ) async throws(StartError) -> KeyRing {
-        do {
-            let known = try await store.secrets().map(\.known)
-            _ = try SecretRules.unknown(secrets: secrets, known: known)
-            return try SecretRules.ring(secrets: secrets, known: known, nodes: [])
-        } catch let refusal as SecretRules.Refusal {
-            throw .secrets(refusal)
-        } catch let error as StoreError {
-            throw .store(error)
-        } catch {
-            throw .store(.broken("\(error)"))
-        }
-    }
+    // MARK: Running
 
     /// Holds a lease, and keeps the row and the view, until the task is cancelled or all secrets of
     /// this node are retired: then it can neither sign nor verify, and takes its leave.
@@ -98,7 +75,7 @@ package final class Node: Sendable {
                 return Result<Void, StartError>.success(())
             }
             group.addTask {
-                await self.follower.run(listed: { self.listed(under: $0) })
+                await self.follower.run()
                 return .success(())
             }
             group.addTask {
@@ -128,23 +105,14 @@ package final class Node: Sendable {
     }
 
     /// Makes the node's new secrets known, and reads its view for the first time.
-    ///
-    /// The row is committed before the secrets are read: whoever adds one either sees this row, or is
-    /// seen here.
     private func begin() async throws(StartError) {
         var isReported = false
         while !Task.isCancelled {
             do {
-                let known = try await store.secrets().map(\.known)
-                for secret in try SecretRules.unknown(secrets: secrets, known: known) {
-                    try await store.admit(secret)
-                }
-                // Another node may have added one meanwhile, that this one lacks.
-                let admitted = try await store.secrets().map(\.known)
-                _ = try SecretRules.unknown(secrets: secrets, known: admitted)
+                try await secrets.admit()
                 // Nothing is answered until the view is there, so the keys come first.
                 try await keyring.refresh()
-                guard try await refresh() else { throw SecretRules.Refusal.allRetired }
+                guard try await secrets.refresh() else { throw SecretRules.Refusal.allRetired }
                 return
             } catch let refusal as SecretRules.Refusal {
                 throw .secrets(refusal)
@@ -169,7 +137,7 @@ package final class Node: Sendable {
         while !Task.isCancelled {
             do {
                 try await Task.sleep(for: Node.interval)
-                guard try await refresh() else {
+                guard try await secrets.refresh() else {
                     logger.error(
                         "every secret of this node is retired, so it answers nothing: start it with a new one"
                     )
@@ -197,72 +165,50 @@ package final class Node: Sendable {
     package func leave() async {
         gate.giveUp()
         do {
-            try await store.leaveNode(follower.id)
+            try await upstream.leave()
         } catch {
             logger.info(
                 "the node's row stays until it is stale", metadata: ["error": "\(error)"])
         }
     }
+}
 
-    /// The secrets that the row of that id lists: those of a view that was read under it.
-    private func listed(under incarnation: Identifier) -> Set<UInt8>? {
-        view.withLock { view in
-            view?.incarnation == incarnation ? view?.ring.held : nil
-        }
-    }
+// MARK: What others ask of it
 
+extension Node {
     /// The keys that sign ID tokens; unavailable until the node has joined.
-    package func signingKeys() throws(StoreError) -> SigningKeySet {
-        try keyring.current()
-    }
+    package func signingKeys() throws(StoreError) -> SigningKeySet { try keyring.current() }
 
     /// What seals and opens tokens; unavailable until the node has joined.
-    package func codec() throws(StoreError) -> TokenCodec {
-        try current().codec
-    }
+    package func codec() throws(StoreError) -> TokenCodec { try secrets.codec() }
 
     /// The key id that a new token is signed under.
-    /// - Parameter unretired: the key ids that are not retired, as they were read with what the
-    ///   token rests on, so that no token is born dead.
+    /// - Parameter unretired: the key ids that are not retired, as they were read with what the token
+    ///   rests on.
     package func signingKeyID(unretired: Set<UInt8>) throws(StoreError) -> UInt8 {
-        guard let keyID = try current().ring.signers.first(where: unretired.contains) else {
-            throw .unavailable("this node has no secret that every node holds and none retired")
-        }
-        return keyID
+        try secrets.signingKeyID(unretired: unretired)
     }
 
-    /// Opens what was presented as a token: one of ours or a forgery, never a guess.
-    package func open(_ text: String) throws(StoreError) -> Token? {
-        let view = try current()
-        return try certain(view.codec.open(text), view)
-    }
+    /// Opens what was presented as a token: nil is a forgery, and never a guess.
+    package func open(_ text: String) throws(StoreError) -> Token? { try secrets.open(text) }
 
     /// Opens what was presented as an authorization code.
     package func openCode(_ text: String) throws(StoreError) -> AuthorizationCode? {
-        let view = try current()
-        return try certain(view.codec.openCode(text), view)
+        try secrets.openCode(text)
     }
 
     /// Seals something that a browser keeps for a while: a form's token, a cookie.
     package func seal(
         _ payload: [UInt8], for purpose: ServerSecret.Purpose
     ) throws(StoreError) -> Redacted<String> {
-        let view = try current()
-        guard let keyID = view.ring.signers.first,
-            let sealed = view.codec.seal(payload, for: purpose, keyID: keyID)
-        else { throw .unavailable("this node has no secret that every node holds") }
-        return sealed
+        try secrets.seal(payload, for: purpose)
     }
 
     /// What was sealed under a secret that has not been retired; nil for anything else.
     package func unseal(
         _ text: String, for purpose: ServerSecret.Purpose
     ) throws(StoreError) -> [UInt8]? {
-        let view = try current()
-        guard let sealed = try certain(view.codec.open(text.utf8, for: purpose), view),
-            !view.ring.retired.contains(sealed.keyID)
-        else { return nil }
-        return sealed.bytes
+        try secrets.unseal(text, for: purpose)
     }
 
     /// A hash that only holders of the secret can compute; the same on every node, but for the moment
@@ -270,68 +216,6 @@ package final class Node: Sendable {
     package func keyedHash(
         _ text: String, for purpose: ServerSecret.Purpose
     ) throws(StoreError) -> [UInt8] {
-        let view = try current()
-        guard let keyID = view.ring.signers.first,
-            let hash = view.codec.keyedHash(text, for: purpose, keyID: keyID)
-        else { throw .unavailable("this node has no secret that every node holds") }
-        return hash
-    }
-
-    private func certain<Value>(
-        _ presented: Presented<Value>, _ view: View
-    ) throws(StoreError) -> Value? {
-        switch presented {
-        case .authentic(let value): return value
-        case .forged: return nil
-        case .unknownKey:
-            // While the row stands under which the view was read, the others sign under no secret
-            // that the view lacks.
-            guard gate.held(at: .now)?.incarnation == view.incarnation else {
-                throw .unavailable("this node has not heard of new secrets for a while")
-            }
-            return nil
-        case .secretMissing(let keyID):
-            throw .unavailable(
-                "the token is under secret \(keyID), which this node lacks: "
-                    + "start it with all secrets that are not retired")
-        }
-    }
-
-    private func current() throws(StoreError) -> View {
-        guard let view = view.withLock({ $0 }) else {
-            throw .unavailable("this node has not joined the others yet")
-        }
-        return view
-    }
-
-    /// Reads the view again; false where every secret of this node is retired.
-    private func refresh() async throws(StoreError) -> Bool {
-        let incarnation = try await gate.lease(by: Store.deadline).incarnation
-        let known = try await store.secrets().map(\.known)
-        // This node's own row lists what this view finds, once the next poll has written it.
-        let roll = try await store.roll()
-        let nodes = roll.nodes.filter { $0.id != incarnation }.map(\.keyIDs)
-        guard let ring = try? SecretRules.ring(secrets: secrets, known: known, nodes: nodes) else {
-            view.withLock { $0 = nil }
-            return false
-        }
-        let new = View(codec: TokenCodec(ring), ring: ring, incarnation: incarnation)
-        let old = view.withLock { view in
-            defer { view = new }
-            return view
-        }
-        if let old, old.ring.signers != ring.signers {
-            logger.notice(
-                "new tokens are signed under other secrets",
-                metadata: ["key_ids": "\(ring.signers)"])
-        }
-        // Clients are remembered with the secrets that were there.
-        if old?.ring.signers != ring.signers { cache.clear() }
-        if !ring.lacking.isEmpty, old?.ring.lacking != ring.lacking {
-            logger.warning(
-                "this node lacks secrets that are not retired; give it all of them",
-                metadata: ["key_ids": "\(ring.lacking.sorted())"])
-        }
-        return true
+        try secrets.keyedHash(text, for: purpose)
     }
 }

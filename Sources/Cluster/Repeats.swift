@@ -1,4 +1,4 @@
-import Storage
+import OAuth
 import Synchronization
 
 /// Has what is asked for again and again done once for all who ask: equal requests that arrive while one

@@ -1,3 +1,4 @@
+import Lease
 package import Logging
 import Metrics
 package import OAuth
@@ -102,7 +103,7 @@ package struct Receipt: Sendable {
 /// It returns once the end is committed and holds at every node: each has said that it applied it, or
 /// can hold no lease that is older (docs/promise.md). It has no connection of its own while it waits.
 package struct Revoker: Sendable {
-    private let store: Store
+    let store: Store
     private let logger: Logger
     private let waits = Timer(label: "doornail_revocation_wait_seconds")
     private let repeats = Repeats<Repeated, Receipt>()
@@ -169,7 +170,7 @@ package struct Revoker: Sendable {
     ) async throws(StoreError) {
         var roll = if let early { early } else { try await store.roll(by: deadline) }
         let number = roll.endOfLog
-        let isWhole = RevocationWait.isWhole(roll) && !Trap.noWaitAfterPromotion.isPlanted
+        let isWhole = RevocationWait.isWhole(roll) && !LeaseTrap.noWaitAfterPromotion.isPlanted
         var pause: Duration = .milliseconds(1)
         while true {
             let elapsed = ContinuousClock.now - committedAt
@@ -197,9 +198,9 @@ package struct Revoker: Sendable {
     private func commit(
         _ ending: Ending, because cause: Cause, by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> UnixTime {
-        if Trap.noOpRevocation.isPlanted, case .token(let token, _) = ending {
-            let state = try await store.liveness(of: .access(token), by: deadline)
-            if state.isTokenRevoked { return state.readAt }
+        if Trap.noOpRevocation.isPlanted, let endedAt = try await alreadyOver(ending, by: deadline)
+        {
+            return endedAt
         }
         return switch ending {
         case .token(let token, let client):

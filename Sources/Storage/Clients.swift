@@ -1,19 +1,6 @@
 package import OAuth
 import Postgres
 
-/// A client as it was read, or its absence, and the database's time.
-package struct ClientRead: Sendable {
-    package let client: Client?
-    package let readAt: UnixTime
-    /// The key ids that are not retired, at the same moment.
-    package let unretiredKeyIDs: Set<UInt8>
-
-    /// The same, at another moment.
-    package func at(_ time: UnixTime) -> ClientRead {
-        ClientRead(client: client, readAt: time, unretiredKeyIDs: unretiredKeyIDs)
-    }
-}
-
 /// Reads clients by the id that they present.
 enum Clients {
     /// What is registered about a client, in the order in which it is read and written.

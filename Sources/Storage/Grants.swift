@@ -1,17 +1,6 @@
+package import Lease
 package import OAuth
 import Postgres
-
-/// A time during which this node did not hear the database, by the database's own clock, whatever that
-/// shows.
-package struct Outage: Sendable, Hashable {
-    package let began: UnixTime
-    package let ended: UnixTime
-
-    package init(began: UnixTime, ended: UnixTime) {
-        self.began = began
-        self.ended = ended
-    }
-}
 
 /// A refresh token that is to be used.
 package struct Rotation: Sendable, Hashable {

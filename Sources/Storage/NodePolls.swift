@@ -1,42 +1,7 @@
+package import Lease
 package import Logging
 package import OAuth
 package import Postgres
-
-/// What a node learned when it joined.
-package struct Joining: Sendable {
-    package let primary: Primary
-    /// Names the log; `doornail restored` makes a new one.
-    package let logID: PostgresUUID
-    package let endOfLog: Int64
-    /// The longest lease that any node may hold.
-    package let longestLease: Duration
-
-    package init(
-        primary: Primary, logID: PostgresUUID, endOfLog: Int64, longestLease: Duration = .zero
-    ) {
-        self.primary = primary
-        self.logID = logID
-        self.endOfLog = endOfLog
-        self.longestLease = longestLease
-    }
-}
-
-/// What a poll brought.
-package struct Poll: Sendable {
-    package let primary: Primary
-    /// Whether the node's row was there to be renewed, on the timeline and in the log that it joined.
-    package let isRenewed: Bool
-    package let endOfLog: Int64
-    /// What is newer than what the node said it had applied, in order; perhaps not all of it.
-    package let entries: [LogEntry]
-
-    package init(primary: Primary, isRenewed: Bool, endOfLog: Int64, entries: [LogEntry]) {
-        self.primary = primary
-        self.isRenewed = isRenewed
-        self.endOfLog = endOfLog
-        self.entries = entries
-    }
-}
 
 /// What a node asks by its row: to join, and to follow the revocation log.
 enum NodePolls {
@@ -122,12 +87,15 @@ extension NodePolls {
 /// A connection of a node's own, outside the pool, by which it joins, polls and listens.
 package struct LogConnection: Sendable {
     private let connection: PostgresConnection
+    private let newest: PrimaryGuard
 
-    /// - Parameter url: any libpq URI. It should lead to PostgreSQL itself: a pooler that shares
-    ///   connections out by transactions keeps notifications from coming, and each revocation waits
-    ///   for the next poll.
+    /// - Parameters:
+    ///   - url: any libpq URI. It should lead to PostgreSQL itself: a pooler that shares connections out
+    ///     by transactions keeps notifications from coming, and each revocation waits for the next poll.
+    ///   - newest: what is heard of primaries by this connection counts there, and the other way round.
     package static func open(
-        _ url: String, logger: Logger, deadline: ContinuousClock.Instant
+        _ url: String, newest: PrimaryGuard = PrimaryGuard(), logger: Logger,
+        deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> LogConnection {
         try await StoreError.translating { () async throws(PostgresError) in
             let connection = try await PostgresConnection.open(
@@ -135,7 +103,7 @@ package struct LogConnection: Sendable {
                 demands: .init(synchronousCommit: true, primary: true), logger: logger,
                 deadline: deadline)
             try await connection.script("LISTEN doornail_revocations", deadline: deadline)
-            return LogConnection(connection: connection)
+            return LogConnection(connection: connection, newest: newest)
         }
     }
 
@@ -144,33 +112,35 @@ package struct LogConnection: Sendable {
         as id: Identifier, insteadOf previous: Identifier, fingerprints: [[UInt8]],
         version: String, lease: Duration, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> Joining {
-        try await StoreError.translating { () async throws(PostgresError) in
-            let rows = try await connection.execute(
+        let rows = try await StoreError.translating { () async throws(PostgresError) in
+            try await connection.execute(
                 NodePolls.join, id.uuid, previous.uuid, fingerprints, version,
                 lease.wholeMilliseconds, deadline: deadline)
-            guard let first = rows.first else { throw .undecodable("nodes_join") }
-            return Joining(
-                primary: first.primary, logID: first.row.logID, endOfLog: first.row.endOfLog,
-                longestLease: .milliseconds(Int64(first.row.longestMilliseconds ?? 0)))
         }
+        guard let first = rows.first else { throw .broken("nodes_join: no row") }
+        try newest.check(first.primary)
+        return Joining(
+            incarnation: id, reign: first.primary.reign, logID: Identifier(first.row.logID),
+            endOfLog: first.row.endOfLog,
+            longestLease: .milliseconds(Int64(first.row.longestMilliseconds ?? 0)))
     }
 
     /// - Parameter keyIDs: the secrets that the row is to list from now on; nil leaves them.
     package func poll(
-        _ id: Identifier, applied: Int64, since joining: Joining, keyIDs: Set<UInt8>?,
-        deadline: ContinuousClock.Instant
+        _ joining: Joining, applied: Int64, keyIDs: Set<UInt8>?, deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> Poll {
-        try await StoreError.translating { () async throws(PostgresError) in
-            let rows = try await connection.execute(
-                NodePolls.poll, id.uuid, applied, joining.logID,
-                joining.primary.systemIdentifier, joining.primary.timeline,
-                keyIDs.map { $0.sorted().map(Int16.init) }, NodePolls.length,
-                deadline: deadline)
-            guard let first = rows.first else { throw .undecodable("nodes_poll") }
-            return Poll(
-                primary: first.primary, isRenewed: first.row.isRenewed,
-                endOfLog: first.row.endOfLog, entries: rows.compactMap(\.row.entry))
+        let rows = try await StoreError.translating { () async throws(PostgresError) in
+            try await connection.execute(
+                NodePolls.poll, joining.incarnation.uuid, applied, joining.logID.uuid,
+                joining.reign.systemIdentifier, joining.reign.timeline,
+                keyIDs.map { $0.sorted().map(Int16.init) }, NodePolls.length, deadline: deadline)
         }
+        guard let first = rows.first else { throw .broken("nodes_poll: no row") }
+        if !Trap.oldPrimary.isPlanted { try newest.check(first.primary) }
+        return Poll(
+            reign: first.primary.reign, time: first.primary.now.microseconds,
+            isRenewed: first.row.isRenewed, endOfLog: first.row.endOfLog,
+            entries: rows.compactMap(\.row.entry))
     }
 
     /// Waits until something was appended to the log, or the deadline.
@@ -186,14 +156,7 @@ package struct LogConnection: Sendable {
 }
 
 extension Duration {
-    /// Of a span that this process measured, or between times of a server (`Primary` bounds them): it
-    /// never overflows.
-    package var microseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-    }
-
-    var wholeMilliseconds: Int32 {
+    fileprivate var wholeMilliseconds: Int32 {
         let (seconds, attoseconds) = components
         return Int32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)
     }

@@ -1,3 +1,4 @@
+package import Lease
 package import OAuth
 package import Postgres
 import Synchronization
@@ -73,10 +74,7 @@ package struct Primary: Sendable, Equatable {
 
     package var time: UnixTime { UnixTime(now) }
 
-    /// Whether both are one server, in one reign.
-    package func isSameReign(as other: Primary) -> Bool {
-        systemIdentifier == other.systemIdentifier && timeline == other.timeline
-    }
+    package var reign: Reign { Reign(systemIdentifier: systemIdentifier, timeline: timeline) }
 }
 
 /// A row together with the server that it came from.

@@ -1,3 +1,4 @@
+import Lease
 package import Postgres
 
 /// The purge horizon, as one process carries it forward: by its own boot clock alone (docs/promise.md).

@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import Hummingbird
+import Lease
 import Logging
 import Metrics
 import OAuth
@@ -28,19 +29,18 @@ struct Server {
         MetricsSystem.bootstrap(metrics)
         let limits = try OpenFiles.connections(pool: settings.pool())
 
-        if let trap = Trap.planted {
-            logger.critical(
-                "this server has a trap planted", metadata: ["trap": "\(trap.rawValue)"])
+        if let trap = Trap.planted?.rawValue ?? LeaseTrap.planted?.rawValue {
+            logger.critical("this server has a trap planted", metadata: ["trap": "\(trap)"])
         }
-        let gate = LeaseGate()
+        let authority = LeaseAuthority()
         let store = Store(
             PostgresPool.Configuration(
                 url: try settings.databaseURL(), size: try settings.pool(),
                 applicationName: "doornail"),
-            authority: gate, logger: logger)
+            authority: authority, logger: logger)
         let node = Node(
-            store: store, gate: gate,
-            following: LogFollower.Configuration(
+            store: store, authority: authority,
+            following: DatabaseUpstream.Configuration(
                 url: try settings.databaseURL(), lease: try settings.lease()),
             cacheBytes: try settings.cacheBytes(), secrets: try settings.secrets(),
             version: Version.text, logger: logger)

@@ -1,3 +1,4 @@
+import Lease
 import OAuth
 import Postgres
 import Storage
@@ -30,10 +31,9 @@ import Testing
     }
 
     private func poll(
-        _ log: LogConnection, _ id: Identifier, applied: Int64 = 0, since joining: Joining,
-        keyIDs: Set<UInt8>? = nil
+        _ log: LogConnection, _ joining: Joining, applied: Int64 = 0, keyIDs: Set<UInt8>? = nil
     ) async throws -> Poll {
-        try await log.poll(id, applied: applied, since: joining, keyIDs: keyIDs, deadline: soon)
+        try await log.poll(joining, applied: applied, keyIDs: keyIDs, deadline: soon)
     }
 
     // MARK: Join
@@ -46,8 +46,7 @@ import Testing
             #expect(joining.endOfLog == 3)
             #expect(
                 try await fixture.value("SELECT log_id FROM revocation_clock")
-                    == Identifier(joining.logID).description)
-            #expect(!joining.primary.isRecovering)
+                    == joining.logID.description)
             #expect(
                 try await fixture.column(
                     "SELECT concat_ws(' ', id, key_ids, version, lease_ms, applied) FROM nodes")
@@ -97,23 +96,23 @@ import Testing
             let id = StoreFixture.identifier()
             let joining = try await join(log, as: id)
             let before = try #require(try await fixture.store.roll().nodes.first)
-            let poll = try await poll(log, id, since: joining, keyIDs: [3, 200])
+            let poll = try await poll(log, joining, keyIDs: [3, 200])
             #expect(poll.isRenewed)
             #expect(poll.endOfLog == 0)
             #expect(poll.entries.isEmpty)
-            #expect(poll.primary.isSameReign(as: joining.primary))
+            #expect(poll.reign == joining.reign)
             let after = try #require(try await fixture.store.roll().nodes.first)
             #expect(after.renewedAt != before.renewedAt)
             #expect(after.keyIDs == [3, 200])
 
             try await fixture.append(5)
-            let news = try await self.poll(log, id, since: joining)
+            let news = try await self.poll(log, joining)
             #expect(news.isRenewed)
             #expect(news.endOfLog == 5)
             #expect(news.entries.map(\.number) == [1, 2, 3, 4, 5])
             // Not before it says so.
             #expect(try await fixture.store.roll().nodes.first?.applied == 0)
-            let reported = try await self.poll(log, id, applied: 3, since: joining)
+            let reported = try await self.poll(log, joining, applied: 3)
             #expect(reported.entries.map(\.number) == [4, 5])
             let row = try await fixture.store.roll().nodes.first
             #expect(row?.applied == 3)
@@ -138,7 +137,7 @@ import Testing
             let kinds: [LogEntry.Kind] = [
                 .token, .grant, .session, .user, .client, .secret, .everything,
             ]
-            let entries = try await poll(log, id, since: joining).entries
+            let entries = try await poll(log, joining).entries
             #expect(
                 entries
                     == kinds.enumerated().map { index, kind in
@@ -157,7 +156,7 @@ import Testing
             for _ in 0..<5 { try await fixture.append(900) }
             var applied: Int64 = 0
             for count in [2000, 2000, 500, 0] {
-                let poll = try await poll(log, id, applied: applied, since: joining)
+                let poll = try await poll(log, joining, applied: applied)
                 #expect(poll.isRenewed)
                 #expect(poll.endOfLog == 4500)
                 #expect(
@@ -176,25 +175,25 @@ import Testing
     @Test(arguments: Stranger.allCases)
     func whatIsNotRenewed(stranger: Stranger) async throws {
         try await with { fixture, log in
-            var id = StoreFixture.identifier()
-            let joining = try await join(log, as: id)
-            let was = joining.primary
-            func other(logID: PostgresUUID? = nil, system: Int64 = 0, timeline: Int32 = 0)
-                -> Joining
-            {
+            let joining = try await join(log, as: StoreFixture.identifier())
+            func other(
+                _ incarnation: Identifier? = nil, logID: Identifier? = nil, system: Int64 = 0,
+                timeline: Int32 = 0
+            ) -> Joining {
                 Joining(
-                    primary: Primary(
-                        isRecovering: false, systemIdentifier: was.systemIdentifier + system,
-                        timeline: was.timeline + timeline, now: was.now),
+                    incarnation: incarnation ?? joining.incarnation,
+                    reign: Reign(
+                        systemIdentifier: joining.reign.systemIdentifier + system,
+                        timeline: joining.reign.timeline + timeline),
                     logID: logID ?? joining.logID, endOfLog: 0)
             }
             var following = joining
             switch stranger {
-            case .neverJoined: id = StoreFixture.identifier()
+            case .neverJoined: following = other(StoreFixture.identifier())
             case .removed:
                 let node = try #require(try await fixture.store.roll().nodes.first)
                 try await fixture.store.removeNode(node)
-            case .otherLog: following = other(logID: PostgresUUID(high: 1, low: 1))
+            case .otherLog: following = other(logID: Identifier(high: 1, low: 1))
             case .restored:
                 try await fixture.sql("UPDATE revocation_clock SET log_id = gen_random_uuid()")
             case .otherTimeline: following = other(timeline: 1)
@@ -202,10 +201,10 @@ import Testing
             }
             let before = try await fixture.column("SELECT nodes::text FROM nodes")
             try await fixture.append(2)
-            let poll = try await poll(log, id, applied: 1, since: following)
+            let poll = try await poll(log, following, applied: 1)
             #expect(!poll.isRenewed)
             #expect(poll.endOfLog == 2)
-            #expect(poll.primary.isSameReign(as: was))
+            #expect(poll.reign == joining.reign)
             #expect(try await fixture.column("SELECT nodes::text FROM nodes") == before)
         }
     }
@@ -216,13 +215,13 @@ import Testing
             let id = StoreFixture.identifier()
             let joining = try await join(log, as: id)
             let read = try #require(try await fixture.store.roll().nodes.first)
-            #expect(try await poll(log, id, since: joining).isRenewed)
+            #expect(try await poll(log, joining).isRenewed)
             try await fixture.store.removeNode(read)
             #expect(try await fixture.rows() == [id])
-            #expect(try await poll(log, id, since: joining).isRenewed)
+            #expect(try await poll(log, joining).isRenewed)
             try await fixture.store.leaveNode(id)
             #expect(try await fixture.rows().isEmpty)
-            #expect(try await !poll(log, id, since: joining).isRenewed)
+            #expect(try await !poll(log, joining).isRenewed)
         }
     }
 
@@ -280,7 +279,7 @@ import Testing
                 proxy.cut()
                 try await group.waitForAll()
             }
-            await #expect(throws: StoreError.self) { try await poll(log, id, since: joining) }
+            await #expect(throws: StoreError.self) { try await poll(log, joining) }
             await log.close()
         }
     }

@@ -1,4 +1,5 @@
 import Cluster
+import Lease
 import OAuth
 import Postgres
 import Storage
@@ -12,7 +13,7 @@ struct TestNode: Sendable {
     static let b = "0123456789abcdef0123456789abcdef-b"
     static let issuer = "https://issuer.example"
 
-    let gate = LeaseGate()
+    let authority = LeaseAuthority()
     let store: Store
     let node: Node
     private let stopping = AsyncStream.makeStream(of: Never.self)
@@ -28,18 +29,20 @@ struct TestNode: Sendable {
     ) throws {
         store = Store(
             PostgresPool.Configuration(url: fixture.url, size: 2, applicationName: "node"),
-            authority: gate, logger: TestDatabase.logger)
+            authority: authority, logger: TestDatabase.logger)
         node = Node(
-            store: store, gate: gate, following: .init(url: url ?? fixture.url, lease: lease),
+            store: store, authority: authority,
+            following: .init(url: url ?? fixture.url, lease: lease),
             cacheBytes: cacheBytes, secrets: try ServerSecret.list(secrets), version: "test",
             logger: TestDatabase.logger)
     }
 
+    var gate: LeaseGate { authority.gate }
     var revoker: Revoker { Revoker(store: store, logger: TestDatabase.logger) }
 
     func answer(
         about token: Token, by deadline: ContinuousClock.Instant = Store.deadline
-    ) async throws -> AnswerCache.Known? {
+    ) async throws -> RememberedAnswer? {
         let codec = try node.codec()
         let text =
             switch token {

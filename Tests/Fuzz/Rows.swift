@@ -1,4 +1,5 @@
 @testable import Cluster
+import Lease
 import OAuth
 @testable import Postgres
 @testable import Storage
@@ -79,8 +80,8 @@ enum Rows {
             }
             let now = ContinuousClock.now
             gate.grant(
-                Identifier(high: 0, low: 0), by: read.primary, sentAt: now,
-                until: now + .seconds(1))
+                Identifier(high: 0, low: 0), of: read.primary.reign,
+                at: read.primary.now.microseconds, sentAt: now, until: now + .seconds(1))
             _ = gate.held(at: now)?.time(at: now + .seconds(1))
             _ = try? gate.outage()
         }

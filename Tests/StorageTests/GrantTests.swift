@@ -1,3 +1,4 @@
+import Lease
 import OAuth
 import Postgres
 import Storage

@@ -1,5 +1,6 @@
 import CLibPQ
 import Cluster
+import Lease
 import OAuth
 @testable package import Postgres
 @testable import Storage
@@ -180,15 +181,16 @@ package enum MadeRows {
     private static func follow(_ row: NodePolls.PolledRow, _ primary: Primary) {
         for applied in [Int64.min, -1, 0, .max - 1, .max] {
             var lease = Lease(length: .milliseconds(250))
+            let nothing = Identifier(high: 0, low: 0)
             lease.joined(
-                as: Identifier(high: 0, low: 0),
                 Joining(
-                    primary: primary, logID: PostgresUUID(high: 0, low: 0), endOfLog: applied))
+                    incarnation: nothing, reign: primary.reign, logID: nothing, endOfLog: applied))
             let entries = row.entry.map { [$0] } ?? []
             _ = lease.received(
                 Poll(
-                    primary: primary, isRenewed: row.isRenewed, endOfLog: row.endOfLog,
-                    entries: entries), sentAt: .now)
+                    reign: primary.reign, time: primary.now.microseconds,
+                    isRenewed: row.isRenewed, endOfLog: row.endOfLog, entries: entries),
+                sentAt: .now)
         }
     }
 }

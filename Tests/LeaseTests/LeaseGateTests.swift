@@ -1,29 +1,21 @@
 import OAuth
-import Postgres
-import Storage
 import Testing
 
-@testable import Cluster
+@testable import Lease
 
 /// What every certain answer passes.
 @Suite struct LeaseGateTests {
     static let first = Identifier(high: 1, low: 1)
     static let second = Identifier(high: 1, low: 2)
 
-    static func primary(
-        timeline: Int32 = 3, system: Int64 = 7, isRecovering: Bool = false, at seconds: Int64 = 1000
-    ) -> Primary {
-        Primary(
-            isRecovering: isRecovering, systemIdentifier: system, timeline: timeline,
-            now: PostgresTime(microseconds: seconds * 1_000_000))
-    }
-
     private func grant(
-        _ gate: LeaseGate, _ incarnation: Identifier = Self.first,
-        by primary: Primary = Self.primary(), sentAt: ContinuousClock.Instant = .now,
+        _ gate: LeaseGate, _ incarnation: Identifier = Self.first, timeline: Int32 = 3,
+        at seconds: Int64 = 1000, sentAt: ContinuousClock.Instant = .now,
         for length: Duration = .seconds(600)
     ) {
-        gate.grant(incarnation, by: primary, sentAt: sentAt, until: sentAt + length)
+        gate.grant(
+            incarnation, of: Reign(systemIdentifier: 7, timeline: timeline),
+            at: seconds * 1_000_000, sentAt: sentAt, until: sentAt + length)
     }
 
     /// That the database was not heard for a while, or leapt forward in time; not that it leapt back.
@@ -37,13 +29,13 @@ import Testing
         #expect(throws: StoreError.self) { try gate.outage() }
         let now = ContinuousClock.now
         grant(gate, sentAt: now - .seconds(unheard))
-        grant(gate, by: Self.primary(timeline: 4, at: 1000 + leap), sentAt: now)
+        grant(gate, timeline: 4, at: 1000 + leap, sentAt: now)
         let expected = ended.map {
             Outage(began: UnixTime(seconds: 1000), ended: UnixTime(seconds: $0))
         }
         #expect(try gate.outage() == expected)
         // It stays the last one.
-        grant(gate, by: Self.primary(timeline: 4, at: 1001 + leap), sentAt: now + .seconds(1))
+        grant(gate, timeline: 4, at: 1001 + leap, sentAt: now + .seconds(1))
         #expect(try gate.outage() == expected)
     }
 
@@ -58,7 +50,7 @@ import Testing
         let gate = LeaseGate()
         let now = ContinuousClock.now
         grant(gate, sentAt: now)
-        for time in times { grant(gate, by: Self.primary(at: time), sentAt: now) }
+        for time in times { grant(gate, at: time, sentAt: now) }
         let expected = Outage(began: UnixTime(seconds: began), ended: UnixTime(seconds: ended))
         #expect(try gate.outage() == expected)
     }
@@ -137,7 +129,7 @@ import Testing
     @Test func carriesTheTimeForward() throws {
         let gate = LeaseGate()
         let start = ContinuousClock.now
-        grant(gate, by: Self.primary(at: 1000), sentAt: start)
+        grant(gate, at: 1000, sentAt: start)
         let held = try #require(gate.held(at: start))
         #expect(held.time(at: start) == UnixTime(seconds: 1000))
         #expect(held.time(at: start + .milliseconds(999)) == UnixTime(seconds: 1000))
@@ -151,7 +143,7 @@ import Testing
         let start = ContinuousClock.now
         for (second, now) in [(0, 1000), (1, 991), (2, 1100), (3, 1003)] as [(Int64, Int64)] {
             let sentAt = start + .seconds(second)
-            grant(gate, by: Self.primary(at: now), sentAt: sentAt)
+            grant(gate, at: now, sentAt: sentAt)
             let held = try #require(gate.held(at: sentAt))
             #expect(held.time(at: sentAt) == UnixTime(seconds: now))
             #expect(held.time(at: sentAt + .seconds(5)) == UnixTime(seconds: now + 5))
@@ -260,101 +252,6 @@ import Testing
                 var served = 0
                 for await isServed in group where isServed { served += 1 }
                 #expect(served == Limits.leaseWaiters)
-            }
-        }
-    }
-
-    // MARK: Proof
-
-    @Test func provesWhatTheLeasesPrimarySaid() async throws {
-        let gate = LeaseGate()
-        grant(gate)
-        try await gate.prove(Self.primary(at: 5), by: .now + .seconds(60))
-    }
-
-    @Test func withoutALeaseNothingIsProven() async throws {
-        let gate = LeaseGate()
-        try await watched(gate) {
-            try gate.hear(Self.primary())
-            await #expect(throws: StoreError.self) {
-                try await gate.prove(Self.primary(), by: .now + .milliseconds(50))
-            }
-        }
-    }
-
-    @Test(arguments: [
-        primary(timeline: 2), primary(system: 8), primary(isRecovering: true),
-        primary(timeline: 0, isRecovering: true),
-    ])
-    func whatProvesNothing(answered: Primary) async throws {
-        let gate = LeaseGate()
-        try gate.hear(Self.primary())
-        grant(gate)
-        #expect(throws: StoreError.self) { try gate.hear(answered) }
-        await #expect(throws: StoreError.self) {
-            try await gate.prove(answered, by: .now + .seconds(60))
-        }
-        // It has not forgotten the right one.
-        try await gate.prove(Self.primary(), by: .now + .seconds(60))
-    }
-
-    /// The pool met the new primary first: its answer counts once the lease is of its reign.
-    @Test func aNewerReignWaitsForItsLease() async throws {
-        let gate = LeaseGate()
-        try await watched(gate) {
-            try gate.hear(Self.primary())
-            grant(gate)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    try await gate.prove(Self.primary(timeline: 4), by: .now + .seconds(60))
-                    #expect(gate.held(at: .now)?.primary.timeline == 4)
-                }
-                try await eventually {
-                    do {
-                        try gate.hear(Self.primary())
-                        return false
-                    } catch {
-                        return true
-                    }
-                }
-                // The lease of the older reign is still there, and good for nothing new.
-                grant(gate)
-                await Task.yield()
-                grant(gate, Self.second, by: Self.primary(timeline: 4))
-                try await group.waitForAll()
-            }
-            await #expect(throws: StoreError.self) {
-                try await gate.prove(Self.primary(), by: .now + .seconds(60))
-            }
-        }
-    }
-
-    @Test func aNewerReignsLeaseThatNeverComes() async throws {
-        let gate = LeaseGate()
-        try await watched(gate) {
-            grant(gate)
-            await #expect(throws: StoreError.self) {
-                try await gate.prove(
-                    Self.primary(timeline: 4), by: .now + .milliseconds(100))
-            }
-        }
-    }
-
-    /// While an answer of the old primary waits for a lease, the new one is heard.
-    @Test func anOldAnswerThatWaited() async throws {
-        let gate = LeaseGate()
-        try await watched(gate) {
-            try gate.hear(Self.primary())
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    await #expect(throws: StoreError.self) {
-                        try await gate.prove(Self.primary(), by: .now + .seconds(60))
-                    }
-                }
-                await Task.yield()
-                try gate.hear(Self.primary(timeline: 4))
-                grant(gate, Self.second, by: Self.primary(timeline: 4))
-                try await group.waitForAll()
             }
         }
     }

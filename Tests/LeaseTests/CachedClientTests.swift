@@ -1,8 +1,7 @@
 import OAuth
 import Testing
 
-@testable import Cluster
-@testable import Storage
+@testable import Lease
 
 /// Clients that a node remembers.
 @Suite struct CachedClientTests {

@@ -1,36 +1,23 @@
 import Metrics
 package import OAuth
-import Postgres
-package import Storage
 import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
-/// What every certain answer passes: whether this node holds a lease now, and of which primary.
+/// What every certain answer passes: whether this node holds a lease now, and of which reign.
 ///
 /// Whoever asks reads the clock and compares: a flag that a timer sets would stay up while the process
 /// is stopped. A request that finds no lease waits for the next one, so that a database that stalls for
 /// a moment fails nobody.
-package final class LeaseGate: Authority {
+package final class LeaseGate: Sendable {
     /// A lease, as it was granted.
     package struct Held: Sendable {
-        /// The id of the node's row.
+        /// Names the stay under which it was granted.
         package let incarnation: Identifier
-        package let primary: Primary
+        package let reign: Reign
         /// Its end, by the local clock (CLOCK_BOOTTIME, which goes on while the machine sleeps).
         package let until: ContinuousClock.Instant
-        /// The database's time at `heardAt`, or a little later.
-        let databaseTime: PostgresMicroseconds
-        let heardAt: ContinuousClock.Instant
-
-        /// For a trap alone.
-        let untilByWallClock: Int64
+        /// The database's time at `heardAt`, or a little later, in microseconds since 1970.
+        fileprivate let databaseTime: Int64
+        fileprivate let heardAt: ContinuousClock.Instant
 
         /// The database's time, carried forward by the local clock.
         package func time(at now: ContinuousClock.Instant) -> UnixTime {
@@ -54,12 +41,11 @@ package final class LeaseGate: Authority {
         var lastUntil = ContinuousClock.now
         /// When a poll was last sent that brought one, and the database's time then.
         var lastHeardAt = ContinuousClock.now
-        var lastTime: PostgresMicroseconds?
+        var lastTime: Int64?
         var outage: Outage?
     }
 
     private let state = Mutex(State())
-    private let newest = PrimaryGuard()
     private let waits = Timer(label: "doornail_lease_wait_seconds")
     private let age = Gauge(label: "doornail_lease_age_seconds")
 
@@ -74,8 +60,8 @@ package final class LeaseGate: Authority {
 
     private func valid(_ held: Held?, at now: ContinuousClock.Instant) -> Held? {
         guard let held else { return nil }
-        if Trap.timerLease.isPlanted { return held }
-        if Trap.wallClockLease.isPlanted { return wallClock() < held.untilByWallClock ? held : nil }
+        if LeaseTrap.timerLease.isPlanted { return held }
+        if LeaseTrap.wallClockLease.isPlanted { return LeaseTrap.isBeforeEnd ? held : nil }
         return now < held.until ? held : nil
     }
 
@@ -99,21 +85,18 @@ package final class LeaseGate: Authority {
         }
     }
 
-    package func prove(
-        _ primary: Primary, by deadline: ContinuousClock.Instant
+    /// Returns once there is a lease of a reign: the present one may be of a reign before.
+    /// - Parameter mayCome: throws where no lease of that reign can come any more.
+    package func lease(
+        of reign: Reign, by deadline: ContinuousClock.Instant,
+        mayCome: () throws(StoreError) -> Void
     ) async throws(StoreError) {
-        if Trap.noProof.isPlanted { return }
-        if Trap.oldPrimary.isPlanted, held(at: .now) != nil { return }
-        try newest.check(primary)
         while true {
             let serial = state.withLock { $0.serial }
-            if try await lease(by: deadline).primary.isSameReign(as: primary) { break }
-            // The lease is of an older reign; a later one is of this one.
-            try newest.check(primary)
+            if try await lease(by: deadline).reign == reign { return }
+            try mayCome()
             try await next(after: serial, by: deadline)
         }
-        // The lease may have come while this waited, from a primary newer than the one that answered.
-        try newest.check(primary)
     }
 
     /// How long there has been no lease; nil while there is one.
@@ -179,11 +162,12 @@ package final class LeaseGate: Authority {
     // MARK: Keeping
 
     /// A lease begins, or goes on.
-    func grant(
-        _ incarnation: Identifier, by primary: Primary, sentAt: ContinuousClock.Instant,
-        until: ContinuousClock.Instant
+    /// - Parameter time: the database's, in microseconds since 1970, as it answered.
+    package func grant(
+        _ incarnation: Identifier, of reign: Reign, at time: Int64,
+        sentAt: ContinuousClock.Instant, until: ContinuousClock.Instant
     ) {
-        let time = primary.now.microseconds
+        LeaseTrap.granted(for: until - sentAt)
         let waiters = state.withLock { state in
             if let last = state.lastTime {
                 state.outage = Self.outage(
@@ -194,9 +178,8 @@ package final class LeaseGate: Authority {
             }
             // Each poll anchors the time anew: what the local clock gains is never carried on.
             state.held = Held(
-                incarnation: incarnation, primary: primary, until: until,
-                databaseTime: time,
-                heardAt: sentAt, untilByWallClock: wallClock() + (until - sentAt).microseconds)
+                incarnation: incarnation, reign: reign, until: until, databaseTime: time,
+                heardAt: sentAt)
             state.lastUntil = until
             state.lastHeardAt = sentAt
             state.lastTime = time
@@ -207,13 +190,8 @@ package final class LeaseGate: Authority {
         for waiter in waiters { waiter.continuation.resume() }
     }
 
-    /// A primary answered a poll or a join: it may be the newest there is, or one that others followed.
-    func hear(_ primary: Primary) throws(StoreError) {
-        try newest.check(primary)
-    }
-
     /// There is no lease from now on.
-    func giveUp() {
+    package func giveUp() {
         state.withLock { state in
             state.held = nil
             state.lastUntil = min(state.lastUntil, .now)
@@ -221,13 +199,13 @@ package final class LeaseGate: Authority {
     }
 
     /// Tells those whose time is up, and records how old the lease is, until the task is cancelled.
-    func watch() async {
+    package func watch() async {
         state.withLock { $0.isWatched = true }
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(20))
             let now = ContinuousClock.now
             let (over, heardAt) = state.withLock { state in
-                if Trap.timerLease.isPlanted, let held = state.held, held.until <= now {
+                if LeaseTrap.timerLease.isPlanted, let held = state.held, held.until <= now {
                     state.held = nil
                 }
                 let over = state.waiters.filter { $0.deadline <= now }
@@ -245,17 +223,3 @@ package final class LeaseGate: Authority {
         for waiter in left { waiter.continuation.resume() }
     }
 }
-
-#if DEBUG
-    /// For a trap: microseconds since 1970 by this machine's clock.
-    private func wallClock() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
-    }
-#else
-    private func wallClock() -> Int64 { 0 }
-#endif
-
-/// Microseconds since 1970, as `PostgresTime` counts.
-package typealias PostgresMicroseconds = Int64

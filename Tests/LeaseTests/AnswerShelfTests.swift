@@ -1,7 +1,7 @@
 import OAuth
 import Testing
 
-@testable import Cluster
+@testable import Lease
 
 /// How a node lays down what it remembers.
 @Suite struct AnswerShelfTests {
@@ -9,14 +9,14 @@ import Testing
 
     private static func known(
         _ body: String, audience: [String] = [], text: String = ""
-    ) -> AnswerCache.Known {
-        AnswerCache.Known(
+    ) -> RememberedAnswer {
+        RememberedAnswer(
             body: Array(body.utf8), client: AnswerCacheTests.id(2), audience: audience,
             text: Array(text.utf8), certainUntil: UnixTime(seconds: 7))
     }
 
     private static func body(_ shelf: AnswerShelf, _ token: Identifier) -> String? {
-        shelf.position(of: token).map { String(decoding: shelf.known(at: $0).body, as: UTF8.self) }
+        shelf.position(of: token).map { String(decoding: shelf.answer(at: $0).body, as: UTF8.self) }
     }
 
     @Test func allOfItComesBack() throws {
@@ -24,7 +24,7 @@ import Testing
         let known = Self.known("body", audience: ["https://a", "", "é"], text: "dn_at_1")
         shelf.keep(known, of: AnswerCacheTests.id(1), scopes: Self.scopes, tick: 5)
         let position = try #require(shelf.position(of: AnswerCacheTests.id(1)))
-        let found = shelf.known(at: position)
+        let found = shelf.answer(at: position)
         #expect(Array(found.body) == Array("body".utf8))
         #expect(Array(found.text) == Array("dn_at_1".utf8))
         #expect(["https://a", "", "é"].allSatisfy(found.isFor))
@@ -86,7 +86,7 @@ import Testing
     @Test func itsSize() {
         var shelf = AnswerShelf(limit: 100_000)
         #expect(shelf.bytes == 0)
-        func next(_ number: Int) -> AnswerCache.Known {
+        func next(_ number: Int) -> RememberedAnswer {
             Self.known(String(repeating: "x", count: number % 97))
         }
         var kept = 0

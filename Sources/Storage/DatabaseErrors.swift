@@ -1,16 +1,7 @@
+package import OAuth
 package import Postgres
 
-/// Why the store gave no answer.
-package enum StoreError: Error, Sendable, CustomStringConvertible {
-    /// It cannot answer now, or may have done something and cannot say: ask again.
-    case unavailable(String)
-    /// What was named does not exist.
-    case missing(String)
-    /// What was asked contradicts what is there.
-    case conflict(String)
-    /// A statement was refused or its answer did not fit: a defect.
-    case broken(String)
-
+extension StoreError {
     package init(_ error: PostgresError) {
         switch error {
         case .unavailable(let reason): self = .unavailable(reason)
@@ -19,14 +10,6 @@ package enum StoreError: Error, Sendable, CustomStringConvertible {
         case .refused("55006", let message, _): self = .conflict(message)
         case .refused(let sqlState, let message, _): self = .broken("\(sqlState): \(message)")
         case .undecodable(let reason): self = .broken(reason)
-        }
-    }
-
-    package var description: String {
-        switch self {
-        case .unavailable(let reason), .missing(let reason), .conflict(let reason),
-            .broken(let reason):
-            reason
         }
     }
 

@@ -1,19 +1,18 @@
 import OAuth
-import Storage
 import Testing
 
-@testable import Cluster
+@testable import Lease
 
 /// What a node remembers, and when it counts no more.
 @Suite struct AnswerCacheTests {
     static func id(_ number: UInt64) -> Identifier { Identifier(high: 9, low: number) }
 
     static let token: Identifier = id(1)
-    static let scopes = AnswerCache.Scopes(
+    static let scopes = AnswerScopes(
         client: id(2), grant: id(3), session: id(4), user: id(5))
 
-    static func known(_ text: String = "answer", bytes: Int? = nil) -> AnswerCache.Known {
-        AnswerCache.Known(
+    static func known(_ text: String = "answer", bytes: Int? = nil) -> RememberedAnswer {
+        RememberedAnswer(
             body: bytes.map { [UInt8](repeating: 1, count: $0) } ?? Array(text.utf8),
             client: id(2), audience: ["https://r"], text: [], certainUntil: UnixTime(seconds: 77))
     }

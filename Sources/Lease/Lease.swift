@@ -1,7 +1,3 @@
-package import OAuth
-import Postgres
-package import Storage
-
 /// A node's side of the lease protocol (docs/promise.md), pure: answers of the database in, what is
 /// to be done out.
 ///
@@ -15,8 +11,6 @@ package struct Lease: Sendable {
 
     /// What a joined node follows.
     package struct Following: Sendable {
-        /// The id of the node's row: never used before, so that it also tells one stay from the next.
-        package let incarnation: Identifier
         package let joining: Joining
         /// The number of the log up to which it is applied.
         package fileprivate(set) var applied: Int64
@@ -54,9 +48,8 @@ package struct Lease: Sendable {
     }
 
     /// The node's row was committed, with an empty cache and no fills in flight.
-    package mutating func joined(as incarnation: Identifier, _ joining: Joining) {
-        following = Following(
-            incarnation: incarnation, joining: joining, applied: joining.endOfLog)
+    package mutating func joined(_ joining: Joining) {
+        following = Following(joining: joining, applied: joining.endOfLog)
     }
 
     /// Decides what a poll's answer means.
@@ -66,7 +59,7 @@ package struct Lease: Sendable {
         _ poll: Poll, sentAt: ContinuousClock.Instant
     ) -> Action {
         guard let joined = following, poll.isRenewed,
-            poll.primary.isSameReign(as: joined.joining.primary)
+            poll.reign == joined.joining.reign
         else { return rejoin(because: .givenUp) }
         guard poll.endOfLog >= joined.applied else { return rejoin(because: .shorter) }
         // Numbers of the database may be any: no sum or difference of them may trap.
@@ -76,7 +69,7 @@ package struct Lease: Sendable {
         var expected = joined.applied
         for entry in poll.entries {
             expected &+= 1
-            if Trap.sequenceLog.isPlanted { expected = entry.number }
+            if LeaseTrap.sequenceLog.isPlanted { expected = entry.number }
             guard entry.number == expected else { return rejoin(because: .gap) }
         }
         let until = sentAt + length * (1 - Self.drift)
@@ -94,39 +87,5 @@ package struct Lease: Sendable {
     private mutating func rejoin(because reason: Reason) -> Action {
         following = nil
         return .rejoin(because: reason)
-    }
-}
-
-/// How long a revocation has to wait, pure.
-package enum RevocationWait {
-    package enum Step: Sendable, Equatable {
-        /// It holds on every node.
-        case done
-        /// To look at the rows again, or to wait until this much has passed since the commit.
-        case wait(atMost: Duration)
-    }
-
-    /// - Parameters:
-    ///   - number: the end of the log as it was first read after the commit: the revocation's own
-    ///     number, or one above it.
-    ///   - elapsed: how long ago the commit was answered, by the revoker's clock.
-    ///   - roll: the nodes' rows, read after the commit.
-    ///   - isWhole: whether rows cannot be trusted to say all, and the longest lease has to pass.
-    package static func step(
-        for number: Int64, elapsed: Duration, roll: Roll, isWhole: Bool
-    ) -> Step {
-        let behind = isWhole ? roll.nodes : roll.nodes.filter { $0.applied < number }
-        guard let longest = behind.map(\.lease).max() else { return .done }
-        let limit = Lease.outlasting(longest)
-        return elapsed >= limit ? .done : .wait(atMost: limit)
-    }
-
-    /// Whether the primary is so new that nodes may hold leases of the one before it.
-    package static func isWhole(_ roll: Roll) -> Bool {
-        guard let longest = roll.nodes.map(\.lease).max() else { return false }
-        guard let age = roll.timelineAge else { return true }
-        // Leases of the primary before began before the log was first written here. A clock that was
-        // set back says nothing.
-        return age < .zero || age < Lease.outlasting(longest)
     }
 }

@@ -8,7 +8,7 @@ struct AnswerShelf {
     /// What stands before an answer's bytes.
     private struct Head: BitwiseCopyable {
         let token: Identifier
-        let scopes: AnswerCache.Scopes
+        let scopes: AnswerScopes
         var tick: Int64
         let certainUntil: Int64
         let bodyCount: UInt16
@@ -53,13 +53,13 @@ struct AnswerShelf {
     }
 
     /// How much a new answer takes, with its share of the index.
-    static func bytes(of known: AnswerCache.Known) -> Int {
-        headBytes + known.bytes.count + 4 * MemoryLayout<UInt32>.size
+    static func bytes(of answer: RememberedAnswer) -> Int {
+        headBytes + answer.bytes.count + 4 * MemoryLayout<UInt32>.size
     }
 
     /// Whether there is a place for it at all: an array is no larger than `chunkBytes`.
-    func canKeep(_ known: AnswerCache.Known) -> Bool {
-        Self.headBytes + known.bytes.count <= chunkBytes && chunks.count < Self.chunkCount
+    func canKeep(_ answer: RememberedAnswer) -> Bool {
+        Self.headBytes + answer.bytes.count <= chunkBytes && chunks.count < Self.chunkCount
     }
 
     // MARK: Looking
@@ -70,12 +70,12 @@ struct AnswerShelf {
 
     func tick(at position: Position) -> Int64 { head(at: position).tick }
 
-    func scopes(at position: Position) -> AnswerCache.Scopes { head(at: position).scopes }
+    func scopes(at position: Position) -> AnswerScopes { head(at: position).scopes }
 
-    func known(at position: Position) -> AnswerCache.Known {
+    func answer(at position: Position) -> RememberedAnswer {
         let head = head(at: position)
         let begin = position.offset + Self.headBytes
-        return AnswerCache.Known(
+        return RememberedAnswer(
             bytes: Array(chunks[position.chunk][begin..<(begin + head.count)]),
             bodyCount: Int(head.bodyCount), textCount: Int(head.textCount),
             client: head.scopes.client, certainUntil: UnixTime(seconds: head.certainUntil))
@@ -122,17 +122,17 @@ struct AnswerShelf {
 
     /// Lays an answer down, if it can be kept.
     mutating func keep(
-        _ known: AnswerCache.Known, of token: Identifier, scopes: AnswerCache.Scopes, tick: Int64
+        _ answer: RememberedAnswer, of token: Identifier, scopes: AnswerScopes, tick: Int64
     ) {
-        guard canKeep(known) else { return }
-        let size = Self.headBytes + known.bytes.count
+        guard canKeep(answer) else { return }
+        let size = Self.headBytes + answer.bytes.count
         let head = Head(
-            token: token, scopes: scopes, tick: tick, certainUntil: known.certainUntil.seconds,
-            bodyCount: UInt16(known.bodyCount), textCount: UInt16(known.textCount),
-            audienceCount: UInt16(known.bytes.count - known.bodyCount - known.textCount))
+            token: token, scopes: scopes, tick: tick, certainUntil: answer.certainUntil.seconds,
+            bodyCount: UInt16(answer.bodyCount), textCount: UInt16(answer.textCount),
+            audienceCount: UInt16(answer.bytes.count - answer.bodyCount - answer.textCount))
         let old = place(of: token)
-        if let old, self.head(at: Position(old.position)).count == known.bytes.count {
-            write(head, known.bytes, at: Position(old.position))
+        if let old, self.head(at: Position(old.position)).count == answer.bytes.count {
+            write(head, answer.bytes, at: Position(old.position))
             return
         }
         if (chunks.last?.count ?? .max) > chunkBytes - size {
@@ -142,7 +142,7 @@ struct AnswerShelf {
         let chunk = chunks.count - 1
         let position = Position(chunk: chunk, offset: chunks[chunk].count)
         chunks[chunk].append(contentsOf: repeatElement(0, count: Self.headBytes))
-        chunks[chunk].append(contentsOf: known.bytes)
+        chunks[chunk].append(contentsOf: answer.bytes)
         write(head, at: position)
         if let old {
             index[old.place] = position.packed

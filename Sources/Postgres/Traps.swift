@@ -9,25 +9,17 @@
 #endif
 
 /// A defect that a debug build can be told to have, to show that the tests of the promise would find
-/// it (docs/promise.md). A release build has none of them.
+/// it (docs/promise.md). A release build has none of them. Those of a lease are in `LeaseTrap`.
 package enum Trap: String, CaseIterable, Sendable {
     case asyncCommit = "async-commit"
     case warning01000 = "warning-01000"
-    case wallClockLease = "wall-clock-lease"
-    case leaseFromReply = "lease-from-reply"
-    case earlyApplied = "early-applied"
     case earlyNodeRows = "early-node-rows"
-    case fillRace = "fill-race"
-    case unstampedScopes = "unstamped-scopes"
     case oldPrimary = "old-primary"
     case noProof = "no-proof"
     case retryByRead = "retry-by-read"
     case upsertPoll = "upsert-poll"
-    case noWaitAfterPromotion = "no-wait-after-promotion"
     case swallowedError = "swallowed-error"
-    case sequenceLog = "sequence-log"
     case noOpRevocation = "no-op-revocation"
-    case timerLease = "timer-lease"
 
     #if DEBUG
         /// The trap that DOORNAIL_TRAP names.

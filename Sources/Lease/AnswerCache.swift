@@ -1,8 +1,6 @@
 import DequeModule
 import Metrics
 package import OAuth
-import Postgres
-package import Storage
 import Synchronization
 
 /// What a node remembers, so that it need not ask the database again: answers about live access tokens,
@@ -15,70 +13,6 @@ import Synchronization
 /// something ended is worthless when it arrives. Stamps that are dropped raise the floor, below which
 /// nothing counts. Ticks are this process's own: they go on when the log is another one.
 package final class AnswerCache: Sendable {
-    /// An answer about an access token that was found alive.
-    package struct Known: Sendable {
-        /// The body, the text, and the audience, each part of which ends with NUL.
-        let bytes: [UInt8]
-        let bodyCount: Int
-        let textCount: Int
-        package let client: Identifier
-        /// From this moment on it has to be read again; it is not the end where something is only idle.
-        package let certainUntil: UnixTime
-
-        init(
-            bytes: [UInt8], bodyCount: Int, textCount: Int, client: Identifier,
-            certainUntil: UnixTime
-        ) {
-            self.bytes = bytes
-            self.bodyCount = bodyCount
-            self.textCount = textCount
-            self.client = client
-            self.certainUntil = certainUntil
-        }
-
-        package init(
-            body: [UInt8], client: Identifier, audience: [String], text: [UInt8],
-            certainUntil: UnixTime
-        ) {
-            self.init(
-                bytes: body + text + audience.flatMap { Array($0.utf8) + [0] },
-                bodyCount: body.count, textCount: text.count, client: client,
-                certainUntil: certainUntil)
-        }
-
-        /// The answer of `/introspect`, whole.
-        package var body: ArraySlice<UInt8> { bytes[..<bodyCount] }
-
-        /// The token, as it is presented.
-        var text: ArraySlice<UInt8> { bytes[bodyCount..<(bodyCount + textCount)] }
-
-        /// Whether the token is for this one.
-        package func isFor(_ audience: String) -> Bool {
-            bytes[(bodyCount + textCount)...].split(separator: 0, omittingEmptySubsequences: false)
-                .dropLast().contains { $0.elementsEqual(audience.utf8) }
-        }
-    }
-
-    /// What an answer hangs on; where there is nothing, the id of nothing.
-    package struct Scopes: BitwiseCopyable, Sendable {
-        let client: Identifier
-        let grant: Identifier
-        let session: Identifier
-        let user: Identifier
-
-        package init(
-            client: Identifier, grant: Identifier? = nil, session: Identifier? = nil,
-            user: Identifier? = nil
-        ) {
-            self.client = client
-            self.grant = grant ?? Self.nothing
-            self.session = session ?? Self.nothing
-            self.user = user ?? Self.nothing
-        }
-
-        static let nothing = Identifier(high: 0, low: 0)
-    }
-
     /// Two generations: what is used moves to the younger one, and the older one is dropped whole when
     /// the younger one is full. Several shards, so that threads rarely meet, and a table that grows
     /// holds up few.
@@ -95,8 +29,8 @@ package final class AnswerCache: Sendable {
 
         /// - Parameter isGood: whether nothing of these scopes has ended since that tick.
         mutating func known(
-            _ token: Identifier, now: Int64, isGood: (Scopes, Int64) -> Bool
-        ) -> Known? {
+            _ token: Identifier, now: Int64, isGood: (AnswerScopes, Int64) -> Bool
+        ) -> RememberedAnswer? {
             if let position = young.position(of: token) {
                 let tick = young.tick(at: position)
                 if tick < now {
@@ -106,7 +40,7 @@ package final class AnswerCache: Sendable {
                     }
                     young.set(tick: now, at: position)
                 }
-                return young.known(at: position)
+                return young.answer(at: position)
             }
             guard let position = old.position(of: token) else { return nil }
             let (scopes, tick) = (old.scopes(at: position), old.tick(at: position))
@@ -114,19 +48,21 @@ package final class AnswerCache: Sendable {
                 drop(token)
                 return nil
             }
-            let known = old.known(at: position)
-            keep(known, of: token, scopes: scopes, tick: max(tick, now))
-            return known
+            let answer = old.answer(at: position)
+            keep(answer, of: token, scopes: scopes, tick: max(tick, now))
+            return answer
         }
 
-        mutating func keep(_ known: Known, of token: Identifier, scopes: Scopes, tick: Int64) {
-            guard young.canKeep(known) else { return drop(token) }
+        mutating func keep(
+            _ answer: RememberedAnswer, of token: Identifier, scopes: AnswerScopes, tick: Int64
+        ) {
+            guard young.canKeep(answer) else { return drop(token) }
             old.remove(token)
-            if young.bytes + AnswerShelf.bytes(of: known) > limit {
+            if young.bytes + AnswerShelf.bytes(of: answer) > limit {
                 old = young
                 young = AnswerShelf(limit: limit)
             }
-            young.keep(known, of: token, scopes: scopes, tick: tick)
+            young.keep(answer, of: token, scopes: scopes, tick: tick)
         }
 
         private mutating func drop(_ token: Identifier) {
@@ -155,7 +91,7 @@ package final class AnswerCache: Sendable {
             tick >= floor && !ids.contains { (latest[$0] ?? 0) > tick }
         }
 
-        func hasNone(of scopes: Scopes, token: Identifier, after tick: Int64) -> Bool {
+        func hasNone(of scopes: AnswerScopes, token: Identifier, after tick: Int64) -> Bool {
             tick >= floor && (latest[token] ?? 0) <= tick && (latest[scopes.grant] ?? 0) <= tick
                 && (latest[scopes.session] ?? 0) <= tick && (latest[scopes.user] ?? 0) <= tick
                 && (latest[scopes.client] ?? 0) <= tick
@@ -247,7 +183,7 @@ package final class AnswerCache: Sendable {
 
     /// What is known about a token; nil where the database has to be asked.
     /// - Parameter countsMiss: false for who looks before another one does.
-    package func known(_ token: Identifier, countsMiss: Bool = true) -> Known? {
+    package func known(_ token: Identifier, countsMiss: Bool = true) -> RememberedAnswer? {
         guard isEnabled else { return nil }
         let now = now
         let known = shard(of: token).generations.withLock { generations in
@@ -266,12 +202,13 @@ package final class AnswerCache: Sendable {
     /// Remembers an answer.
     /// - Parameter tick: `now` from before the database was asked.
     package func remember(
-        _ known: Known, about token: Identifier, hangingOn scopes: Scopes, since tick: Int64
+        _ answer: RememberedAnswer, about token: Identifier, hangingOn scopes: AnswerScopes,
+        since tick: Int64
     ) {
         guard isEnabled else { return }
-        let tick = Trap.fillRace.isPlanted ? now : tick
+        let tick = LeaseTrap.fillRace.isPlanted ? now : tick
         shard(of: token).generations.withLock {
-            $0.keep(known, of: token, scopes: scopes, tick: tick)
+            $0.keep(answer, of: token, scopes: scopes, tick: tick)
         }
     }
 
@@ -308,7 +245,9 @@ package final class AnswerCache: Sendable {
                     stamps.floor = stamps.tick
                     continue
                 }
-                if Trap.unstampedScopes.isPlanted, [.session, .user, .client].contains(entry.kind) {
+                if LeaseTrap.unstampedAnswerScopes.isPlanted,
+                    [.session, .user, .client].contains(entry.kind)
+                {
                     continue
                 }
                 stamps.latest[id] = stamps.tick
