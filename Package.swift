@@ -72,6 +72,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "Duties",
+            dependencies: [.product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .target(
             name: "Lease",
             dependencies: [
                 "OAuth",
@@ -93,7 +97,7 @@ let package = Package(
         .target(
             name: "Cluster",
             dependencies: [
-                "OAuth", "Lease", "Postgres", "Storage",
+                "OAuth", "Duties", "Lease", "Postgres", "Storage",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Metrics", package: "swift-metrics"),
             ],
@@ -136,7 +140,7 @@ let package = Package(
         .executableTarget(
             name: "doornail",
             dependencies: [
-                "OAuth", "Lease", "Postgres", "Storage", "Cluster", "Serving", "Web",
+                "OAuth", "Duties", "Lease", "Postgres", "Storage", "Cluster", "Serving", "Web",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -188,6 +192,10 @@ let package = Package(
         .testTarget(
             name: "StorageTests",
             dependencies: ["OAuth", "Lease", "Postgres", "Storage", "Cluster", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DutiesTests",
+            dependencies: ["Duties", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict),
         .testTarget(
             name: "LeaseTests",

@@ -1,3 +1,4 @@
+import Duties
 package import Lease
 package import Logging
 package import OAuth
@@ -24,9 +25,6 @@ package final class Node: Sendable {
             }
         }
     }
-
-    /// How often the view of the secrets is read again.
-    private static let interval: Duration = .seconds(1)
 
     /// Whether this node may answer.
     package let gate: LeaseGate
@@ -87,7 +85,7 @@ package final class Node: Sendable {
                 guard !Task.isCancelled else { return .success(()) }
                 await onReady()
                 await withTaskGroup(of: Void.self) { group in
-                    group.addTask { await self.keyring.run() }
+                    group.addTask { await self.keepKeys() }
                     group.addTask { await self.keep() }
                     // The others end only when they are cancelled.
                     await group.next()
@@ -106,58 +104,59 @@ package final class Node: Sendable {
 
     /// Makes the node's new secrets known, and reads its view for the first time.
     private func begin() async throws(StartError) {
-        var isReported = false
-        while !Task.isCancelled {
-            do {
+        let beginning = Duty(
+            "beginning", .every(.milliseconds(100)), failing: "the node cannot join yet",
+            level: .error, logger: logger)
+        do {
+            try await beginning.untilDone(passing: { $0.isUnavailable }) {
                 try await secrets.admit()
                 // Nothing is answered until the view is there, so the keys come first.
                 try await keyring.refresh()
                 guard try await secrets.refresh() else { throw SecretRules.Refusal.allRetired }
-                return
-            } catch let refusal as SecretRules.Refusal {
-                throw .secrets(refusal)
-            } catch StoreError.unavailable(let reason) {
-                if !isReported {
-                    logger.error("the node cannot join yet", metadata: ["error": "\(reason)"])
-                }
-                isReported = true
-                try? await Task.sleep(for: .milliseconds(100))
-            } catch let error as StoreError {
-                throw .store(error)
-            } catch {
-                throw .store(.broken("\(error)"))
             }
+        } catch is CancellationError {
+            return
+        } catch let refusal as SecretRules.Refusal {
+            throw .secrets(refusal)
+        } catch let error as StoreError {
+            throw .store(error)
+        } catch {
+            throw .store(.broken("\(error)"))
         }
     }
 
-    /// Reads the view again and again, and removes the rows of dead nodes.
+    /// Reads the view again and again, and removes the rows of dead nodes, until every secret of this node
+    /// is retired.
     private func keep() async {
-        var isFailing = false
         var watch = DeadNodeWatch()
-        while !Task.isCancelled {
-            do {
-                try await Task.sleep(for: Node.interval)
-                guard try await secrets.refresh() else {
-                    logger.error(
-                        "every secret of this node is retired, so it answers nothing: start it with a new one"
-                    )
-                    return
-                }
-                let roll = try await store.roll()
-                for dead in watch.dead(among: roll.nodes, at: .now) {
-                    try await store.removeNode(dead)
-                    logger.notice("removed a dead node's row", metadata: ["node": "\(dead.id)"])
-                }
-                metrics.record(cache.size)
-                isFailing = false
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.log(
-                    level: isFailing ? .debug : .warning, "the node's view was not read",
-                    metadata: ["error": "\(error)"])
-                isFailing = true
+        await Duty(
+            "view", .every(.seconds(1)), failing: "the node's view was not read", logger: logger
+        ).run {
+            guard try await secrets.refresh() else {
+                logger.error(
+                    "every secret of this node is retired, so it answers nothing: start it with a new one"
+                )
+                return .over
             }
+            let roll = try await store.roll()
+            for dead in watch.dead(among: roll.nodes, at: .now) {
+                try await store.removeNode(dead)
+                logger.notice("removed a dead node's row", metadata: ["node": "\(dead.id)"])
+            }
+            metrics.record(cache.size)
+            return .again
+        }
+    }
+
+    /// Reads the signing keys again now and then. It is a duty of its own: making a key takes a while, and
+    /// must not keep the node from looking at its row.
+    private func keepKeys() async {
+        await Duty(
+            "signing keys", .every(.seconds(5)), failing: "the signing keys were not read",
+            levelAgain: .warning, logger: logger
+        ).run {
+            try await keyring.refresh()
+            return .again
         }
     }
 
@@ -217,5 +216,12 @@ extension Node {
         _ text: String, for purpose: ServerSecret.Purpose
     ) throws(StoreError) -> [UInt8] {
         try secrets.keyedHash(text, for: purpose)
+    }
+}
+
+extension Error {
+    /// Whether it may be over the next time.
+    fileprivate var isUnavailable: Bool {
+        if case StoreError.unavailable = self { true } else { false }
     }
 }

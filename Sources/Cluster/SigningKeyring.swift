@@ -32,22 +32,6 @@ package final class SigningKeyring: Sendable {
         return snapshot.set
     }
 
-    /// Reads the keys again now and then, until the task is cancelled. It is a loop of its own: making
-    /// a key takes a while, and must not keep the node from renewing its row.
-    package func run() async {
-        while !Task.isCancelled {
-            do {
-                try await Task.sleep(for: .seconds(5))
-                try await refresh()
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.warning(
-                    "the signing keys were not read", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
     /// Reads the keys again; makes those that are due.
     package func refresh() async throws(StoreError) {
         let held = try await SigningKeyring.held(secrets, in: store)

@@ -1,4 +1,5 @@
 import Cluster
+import Duties
 import Foundation
 import Hummingbird
 import Lease
@@ -205,23 +206,14 @@ struct Backend: Service {
     }
 
     private func waitForVersion() async throws {
-        var reported = false
-        while true {
-            try Task.checkCancellation()
-            do {
-                let status = try await Database.withConnection(url) { connection in
-                    try await Migrator(migrations: Migrations.all).status(on: connection)
-                }
-                if let problem = Database.problem(with: status) { throw CommandFailure(problem) }
-                return
-            } catch let error where Self.mayPass(error) {
-                if !reported {
-                    logger.error(
-                        "waiting for the database", metadata: ["error": "\(error)"])
-                }
-                reported = true
-                try await Task.sleep(for: .milliseconds(500))
+        let waiting = Duty(
+            "version", .every(.milliseconds(500)), failing: "waiting for the database",
+            level: .error, logger: logger)
+        try await waiting.untilDone(passing: Self.mayPass) {
+            let status = try await Database.withConnection(url) { connection in
+                try await Migrator(migrations: Migrations.all).status(on: connection)
             }
+            if let problem = Database.problem(with: status) { throw CommandFailure(problem) }
         }
     }
 
@@ -237,18 +229,16 @@ struct Backend: Service {
 
     private func tidy() async {
         var horizon = PurgeHorizon()
-        while !Task.isCancelled {
-            do {
-                try await Task.sleep(for: .seconds(Int64.random(in: 20...40)))
-                for (table, rows) in try await store.tidy(&horizon) where rows > 0 {
-                    logger.debug(
-                        "removed what is over", metadata: ["table": "\(table)", "rows": "\(rows)"])
-                }
-            } catch is CancellationError {
-                return
-            } catch {
-                logger.info("nothing was removed", metadata: ["error": "\(error)"])
+        let halfAMinute = Duration.seconds(20) ... .seconds(40)
+        await Duty(
+            "tidying", Schedule(rest: halfAMinute, retry: halfAMinute),
+            failing: "nothing was removed", level: .info, levelAgain: .info, logger: logger
+        ).run {
+            for (table, rows) in try await store.tidy(&horizon) where rows > 0 {
+                logger.debug(
+                    "removed what is over", metadata: ["table": "\(table)", "rows": "\(rows)"])
             }
+            return .again
         }
     }
 }
