@@ -69,9 +69,9 @@ enum Accounts {
         WITH \(Primary.expression),
         live AS MATERIALIZED (
             SELECT s.id, count(*) OVER () AS total
-            FROM sessions AS s JOIN users AS u ON u.id = s.user_id AND u.epoch = s.user_epoch
-            WHERE s.user_id = $1 AND u.disabled_at IS NULL AND s.revoked_at IS NULL
-              AND s.idle_expires_at > \(Primary.time) AND s.expires_at > \(Primary.time)
+            FROM sessions AS s JOIN users AS u ON u.id = s.user_id
+            WHERE s.user_id = $1 AND \(Alive.session("s"))
+              AND \(Alive.user("u", epoch: "s.user_epoch"))
             ORDER BY s.id = $2 DESC, s.last_seen_at DESC, s.id LIMIT $4),
         told AS MATERIALIZED (
             SELECT id, total FROM live
@@ -79,10 +79,9 @@ enum Accounts {
         SELECT \(Primary.columns), told.total, \(States.sessionColumns), \(States.userColumns),
                s.user_agent, s.address,
                ARRAY(SELECT DISTINCT c.name
-                     FROM grants AS g JOIN clients AS c
-                       ON c.id = g.client AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
-                     WHERE g.session = s.id AND NOT g.is_offline AND g.revoked_at IS NULL
-                       AND g.expires_at > \(Primary.time) ORDER BY c.name)
+                     FROM grants AS g JOIN clients AS c ON c.id = g.client
+                     WHERE g.session = s.id AND NOT g.is_offline AND \(Alive.grant("g"))
+                       AND \(Alive.client("c", epoch: "g.client_epoch")) ORDER BY c.name)
         FROM primary_state
         LEFT JOIN told ON true
         LEFT JOIN sessions AS s ON s.id = told.id AND s.user_id = $1
@@ -102,11 +101,9 @@ enum Accounts {
     }
 
     /// Grants that can be refreshed, of `grants AS g`, `clients AS c`.
-    private static let isLive = """
-        g.user_id = $1 AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
-        AND g.revoked_at IS NULL AND g.idle_expires_at > \(Primary.time)
-        AND g.expires_at > \(Primary.time)
-        """
+    private static let isLive =
+        "g.user_id = $1 AND \(Alive.refreshableGrant("g")) "
+        + "AND \(Alive.client("c", epoch: "g.client_epoch"))"
 
     /// The live grants of a user (`$1`): those that hang on one session (`$2`), of which each client
     /// has few; the newest that outlive theirs, up to a number (`$4`); and one (`$3`) that perhaps
@@ -123,8 +120,8 @@ enum Accounts {
         kept AS MATERIALIZED (
             SELECT g.id, count(*) OVER () AS total
             FROM grants AS g JOIN clients AS c ON c.id = g.client
-            JOIN users AS u ON u.id = g.user_id AND u.epoch = g.user_epoch
-            WHERE g.is_offline AND u.disabled_at IS NULL AND \(isLive)
+            JOIN users AS u ON u.id = g.user_id
+            WHERE g.is_offline AND \(Alive.user("u", epoch: "g.user_epoch")) AND \(isLive)
             ORDER BY g.created_at DESC, g.id LIMIT $4),
         live AS MATERIALIZED (
             SELECT id, NULL::bigint AS total FROM hanging UNION ALL SELECT id, total FROM kept),
@@ -174,9 +171,8 @@ enum Accounts {
             WHERE s.id = $1 FOR UPDATE OF s),
         kept AS MATERIALIZED (
             SELECT login.id, login.user_id, login.user_epoch, login.user_epoch = $3 AS is_first
-            FROM login JOIN person ON person.id = login.user_id AND person.epoch = login.user_epoch
-            WHERE login.revoked_at IS NULL AND login.idle_expires_at > \(Primary.time)
-              AND login.expires_at > \(Primary.time) AND person.disabled_at IS NULL
+            FROM login JOIN person ON person.id = login.user_id
+            WHERE \(Alive.session("login")) AND \(Alive.user("person", epoch: "login.user_epoch"))
               AND (login.user_epoch = $3 AND login.secret_hash = $8
                    OR login.user_epoch > $3
                       AND ($7::bytea IS NULL OR login.secret_hash = $7)

@@ -113,7 +113,7 @@ enum AuthorizationCodes {
         SELECT \(Primary.columns), a.client, a.client_epoch, a.user_epoch, a.session, a.scope,
                a.audiences, a.redirect_uri, a.redirect_uri_sent, a.code_challenge, a.nonce,
                a.expires_at, a.redeemed_at, a.grant_id, a.authenticated_at,
-               secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL,
+               \(States.isSecretRetired),
                \(States.clientColumns), \(States.sessionColumns), \(States.userColumns)
         FROM primary_state
         LEFT JOIN authorization_codes AS a ON a.id = $1
@@ -165,7 +165,7 @@ enum AuthorizationCodes {
             RETURNING id),
         surplus AS MATERIALIZED (
             SELECT g.id FROM grants AS g JOIN redeemed USING (session, client)
-            WHERE g.revoked_at IS NULL AND g.expires_at > \(Primary.time)
+            WHERE \(Alive.grant("g"))
             ORDER BY g.created_at DESC, g.id DESC OFFSET $7::bigint),
         locked AS MATERIALIZED (
             SELECT g.id FROM grants AS g JOIN surplus USING (id) ORDER BY g.id FOR UPDATE OF g),

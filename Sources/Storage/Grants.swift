@@ -91,8 +91,7 @@ enum Grants {
             FROM (SELECT * FROM asked ORDER BY id) AS a
             CROSS JOIN LATERAL (
                 SELECT generation AS present,
-                       revoked_at IS NOT NULL OR expires_at <= \(Primary.time)
-                           OR idle_expires_at <= \(Primary.time) AS is_over,
+                       NOT (\(Alive.refreshableGrant("grants"))) AS is_over,
                        rotated_at + make_interval(secs => a.retry) AS retry_until
                 FROM grants WHERE id = a.id FOR UPDATE) AS g),
         changed AS (

@@ -63,8 +63,7 @@ enum Secrets {
         WITH \(Primary.expression)
         SELECT \(Primary.columns), g.key_id, count(g.id)
         FROM primary_state LEFT JOIN grants AS g
-            ON g.revoked_at IS NULL AND g.idle_expires_at > primary_state.now
-               AND g.expires_at > primary_state.now
+            ON \(Alive.refreshableGrant("g", at: "primary_state.now"))
         GROUP BY \(Primary.columns), g.key_id
         """)
 

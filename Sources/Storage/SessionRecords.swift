@@ -91,11 +91,9 @@ enum SessionRecords {
                s.user_agent, s.address, s.amr, s.created_at, s.authenticated_at, s.last_seen_at,
                least(s.idle_expires_at, s.expires_at),
                ARRAY(SELECT DISTINCT c.client_id
-                     FROM grants AS g JOIN clients AS c
-                       ON c.id = g.client AND c.epoch = g.client_epoch AND c.disabled_at IS NULL
-                     WHERE g.session = s.id AND g.revoked_at IS NULL
-                       AND g.idle_expires_at > \(Primary.time)
-                       AND g.expires_at > \(Primary.time) ORDER BY c.client_id),
+                     FROM grants AS g JOIN clients AS c ON c.id = g.client
+                     WHERE g.session = s.id AND \(Alive.refreshableGrant("g"))
+                       AND \(Alive.client("c", epoch: "g.client_epoch")) ORDER BY c.client_id),
                s.revoked_at, s.revoked_reason, s.revoked_by
         FROM primary_state
         LEFT JOIN sessions AS s ON

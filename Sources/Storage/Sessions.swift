@@ -129,8 +129,7 @@ enum Sessions {
                 authenticated_at = \(Primary.time), last_seen_at = \(Primary.time),
                 idle_expires_at = \(Primary.time) + make_interval(secs => $8::bigint),
                 expires_at = \(Primary.time) + make_interval(secs => $9::bigint)
-            WHERE id = $1 AND user_id = $2 AND user_epoch = $3 AND revoked_at IS NULL
-              AND idle_expires_at > \(Primary.time) AND expires_at > \(Primary.time)
+            WHERE id = $1 AND user_id = $2 AND user_epoch = $3 AND \(Alive.session("sessions"))
             RETURNING id)
         SELECT \(Primary.columns), EXISTS (SELECT FROM renewed) FROM primary_state
         """)
@@ -152,8 +151,7 @@ enum Sessions {
                 user_agent = coalesce($3, user_agent), address = coalesce($4, address),
                 previous_secret_hash = CASE WHEN secret_hash = $5 THEN NULL
                                             ELSE previous_secret_hash END
-            WHERE id = $1 AND revoked_at IS NULL
-              AND idle_expires_at > \(Primary.time) AND expires_at > \(Primary.time)
+            WHERE id = $1 AND \(Alive.session("sessions"))
             RETURNING id)
         SELECT \(Primary.columns) FROM primary_state CROSS JOIN (SELECT count(*) FROM used) AS n
         """)

@@ -4,6 +4,8 @@ import Postgres
 /// The columns that liveness is decided by, each set written and read in one place. All are null
 /// where a row is missing.
 enum States {
+    /// Of `secrets`. A key id without a row is a secret that state was lost of.
+    static let isSecretRetired = "secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL"
     /// Of `clients AS c`.
     static let clientColumns = "c.client_id, c.epoch, c.disabled_at IS NOT NULL"
     /// Of `users AS u`.

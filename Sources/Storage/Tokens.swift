@@ -44,7 +44,7 @@ enum Tokens {
         }
     }
 
-    /// One row for each key, in order. A key id without a row is a secret that state was lost of.
+    /// One row for each key, in order.
     static let liveness = Statement<
         Proven<LivenessRow>, [PostgresUUID], [PostgresUUID], [PostgresUUID], [Int16]
     >(
@@ -53,7 +53,7 @@ enum Tokens {
         WITH \(Primary.expression)
         SELECT \(Primary.columns),
                revoked.id IS NOT NULL,
-               secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL,
+               \(States.isSecretRetired),
                \(States.clientColumns), \(States.grantColumns), \(States.sessionColumns),
                \(States.userColumns)
         FROM primary_state
