@@ -1,6 +1,6 @@
 package import Lease
-import OAuth
-package import Storage
+package import OAuth
+import Storage
 
 /// What a node answers about clients and tokens: from memory where it is sure, else from the database.
 ///

@@ -1,8 +1,8 @@
 package import Lease
-package import Logging
+import Logging
 package import OAuth
 import Postgres
-package import Storage
+import Storage
 import Synchronization
 
 /// The database, as what a node has its lease and its answers from. The stay is the node's row; it is

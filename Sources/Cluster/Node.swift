@@ -222,6 +222,6 @@ extension Node {
 extension Error {
     /// Whether it may be over the next time.
     fileprivate var isUnavailable: Bool {
-        if case StoreError.unavailable = self { true } else { false }
+        if case .unavailable? = self as? StoreError { true } else { false }
     }
 }

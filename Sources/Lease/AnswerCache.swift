@@ -245,7 +245,7 @@ package final class AnswerCache: Sendable {
                     stamps.floor = stamps.tick
                     continue
                 }
-                if LeaseTrap.unstampedAnswerScopes.isPlanted,
+                if LeaseTrap.unstampedScopes.isPlanted,
                     [.session, .user, .client].contains(entry.kind)
                 {
                     continue
@@ -311,14 +311,16 @@ package final class AnswerCache: Sendable {
 }
 
 /// What operators see of a cache.
-struct CacheMetrics: Sendable {
+package struct CacheMetrics: Sendable {
     private let entries = Gauge(label: "doornail_cache_entries")
     private let bytes = Gauge(label: "doornail_cache_bytes")
     private let stamps = Gauge(label: "doornail_cache_stamps")
     private let hits = Gauge(label: "doornail_cache_hits")
     private let misses = Gauge(label: "doornail_cache_misses")
 
-    func record(_ size: AnswerCache.Size) {
+    package init() {}
+
+    package func record(_ size: AnswerCache.Size) {
         entries.record(size.entries)
         bytes.record(size.bytes)
         stamps.record(size.stamps)

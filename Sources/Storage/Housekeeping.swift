@@ -1,4 +1,4 @@
-import OAuth
+package import OAuth
 import Postgres
 
 /// Rows that are over go by themselves, in small batches that any node may remove.

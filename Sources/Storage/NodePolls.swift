@@ -1,7 +1,7 @@
 package import Lease
 package import Logging
 package import OAuth
-package import Postgres
+import Postgres
 
 /// What a node asks by its row: to join, and to follow the revocation log.
 enum NodePolls {

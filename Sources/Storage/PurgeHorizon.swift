@@ -1,4 +1,5 @@
 import Lease
+import OAuth
 package import Postgres
 
 /// The purge horizon, as one process carries it forward: by its own boot clock alone (docs/promise.md).

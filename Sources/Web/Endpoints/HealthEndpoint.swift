@@ -1,5 +1,6 @@
 import Cluster
 import HTTPTypes
+import Lease
 import OAuth
 import Serving
 import Storage

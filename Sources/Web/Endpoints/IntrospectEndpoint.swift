@@ -1,4 +1,5 @@
 import Cluster
+import Lease
 import OAuth
 import Serving
 import Storage

@@ -1,4 +1,5 @@
 import Cluster
+import Lease
 import Logging
 import OAuth
 import Serving
