@@ -79,7 +79,7 @@ package enum Base64 {
                 bytes.append(UInt8(truncatingIfNeeded: buffer >> UInt32(bits)))
             }
         }
-        // Six bits left over are no byte's rest, and the rest of a byte must be zero.
+        // One character too many holds no byte, and bits after the last byte must be zero.
         guard bits < 6, buffer & ((1 << UInt32(bits)) - 1) == 0 else { return nil }
         return bytes
     }

@@ -165,8 +165,8 @@ package enum Liveness: Sendable, Equatable {
         return state.readAt >= grant.idleExpiresAt ? .grantIdle : nil
     }
 
-    /// Why a code is dead; nil where it may be redeemed. It hangs on its session from the first, and
-    /// so does one for offline access.
+    /// Why a code is dead; nil where it may be redeemed. Every code hangs on its session, also one for
+    /// offline access: only the grant that it makes outlives the session.
     package static func deathOfCode(_ code: CodeState, in state: State) -> CauseOfDeath? {
         if state.isSecretRetired { return .secretRetired }
         if let cause = death(of: state.client, epoch: code.clientEpoch) { return cause }

@@ -3,13 +3,13 @@ package struct SessionState: Sendable, Equatable {
     package let id: Identifier
     package let user: Identifier
     package let userEpoch: Int64
-    /// When the person last proved who it is (`auth_time`).
+    /// When the person last proved who they are (`auth_time`).
     package let authenticatedAt: UnixTime
     package let lastSeenAt: UnixTime
     package let idleExpiresAt: UnixTime
     package let expiresAt: UnixTime
     package let isRevoked: Bool
-    /// How the person proved who it is (RFC 8176).
+    /// How the person proved who they are (RFC 8176).
     package let amr: [String]
 
     package init(
@@ -28,7 +28,7 @@ package struct SessionState: Sendable, Equatable {
         self.amr = amr
     }
 
-    /// Within which time uses are not told apart: they are written down once in a tenth of the idle time.
+    /// How exactly `lastSeenAt` is known: a use is written down once in a tenth of the idle time.
     package static func precisionSeconds(idleSeconds: Int64) -> Int64 { max(1, idleSeconds / 10) }
 
     /// Whether a use is to be written down.

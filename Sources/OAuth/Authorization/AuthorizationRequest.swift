@@ -78,7 +78,7 @@ package struct AuthorizationRequest: Sendable {
         text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
     }
 
-    /// Those that may be sent once; others are nobody's (RFC 6749 §3.1).
+    /// The parameters that may be sent only once. Unknown ones are ignored (RFC 6749 §3.1).
     private static let parameters = [
         "response_type", "response_mode", "scope", "state", "code_challenge",
         "code_challenge_method", "nonce", "prompt", "max_age", "login_hint", "ui_locales",
@@ -183,7 +183,7 @@ package struct AuthorizationRequest: Sendable {
         }
     }
 
-    /// Decides whether the person has to log in, or to allow it, or is sent back at once.
+    /// Decides whether the person has to log in, or to allow it, or is sent back without being asked.
     package func step(_ facts: Facts) -> Step {
         guard isLoggedIn(facts) else {
             return prompt.contains(.none)
@@ -210,9 +210,9 @@ package struct AuthorizationRequest: Sendable {
         }
     }
 
-    /// Who asks for it by `prompt` gets it, whoever it is. Else a public client always asks, since
-    /// anybody can use its id; the operator's own applications never do where https makes sure who
-    /// gets the answer.
+    /// Whether the person is asked to allow it. An app that wants that (`prompt=consent`) has it asked.
+    /// Otherwise the operator's own apps never ask, where https makes sure who gets the answer; a public
+    /// client always does, since anybody can use its id.
     private func needsConsent(_ remembered: Scope?) -> Bool {
         if prompt.contains(.consent) { return true }
         if client.registration.isFirstParty, address.redirectURI.isHTTPS { return false }

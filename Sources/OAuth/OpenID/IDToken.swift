@@ -112,7 +112,7 @@ package struct SigningKeySet: Sendable {
             }
             table[key.algorithm] = key.kid
         }
-        // Else the first one would stand in for any that is not known.
+        // Otherwise the library takes the first key for a token whose key it does not know.
         await keys.clearDefault()
         self.signers = table
     }
@@ -124,7 +124,7 @@ package struct SigningKeySet: Sendable {
 
     private struct NotPublic: Error {}
 
-    /// A private key is none that others verify by, and the library traps on some whose numbers do not
+    /// Refuses private keys: nobody verifies by one, and the library traps on some whose numbers do not
     /// belong together.
     private static func publicKey(_ text: String) throws -> JWK {
         let jwk = try JWK(json: text)

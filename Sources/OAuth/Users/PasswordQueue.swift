@@ -67,7 +67,7 @@ package struct PasswordQueue: Sendable {
             alike.count(where: { $0.account == claim.account }) < Limits.passwordsOfOneAccount,
             alike.count(where: { $0.asker == claim.asker }) < Limits.passwordsOfOneAsker
         else { throw .tooManyAlike }
-        // Neither strangers nor browsers that are known can keep all of the others out.
+        // Strangers cannot take all places from known browsers, nor known browsers from strangers.
         guard places.count < Limits.waitingPasswords,
             alike.count < Limits.waitingPasswords - Limits.reservedPasswords
         else { throw .full }
@@ -84,8 +84,8 @@ package struct PasswordQueue: Sendable {
 
     /// Waits for a thread, once all that comes before the examination is done.
     ///
-    /// Those that wait are in rounds, with one of each account and asker in a round: so who asks for
-    /// many waits for himself, and who comes after him for one of them.
+    /// Those that wait are in rounds, and a round has one of each account and of each asker. So whoever
+    /// asks for many waits for all of these, and somebody who comes later waits for one of them.
     package mutating func wait(_ place: Place) {
         let claim = place.claim
         let lane = waiting.filter { $0.claim.asker.isKnown == claim.asker.isKnown }
@@ -96,8 +96,8 @@ package struct PasswordQueue: Sendable {
         waiting.append(Waiter(place: place, round: round))
     }
 
-    /// Whose examination begins now: in turns a browser that is known and a stranger, where both
-    /// wait. Nil while every thread has one, or nobody waits.
+    /// Whose examination begins now; nil while every thread has one, or nobody waits. Where known
+    /// browsers and strangers both wait, they take turns.
     package mutating func start() -> Place? {
         guard running < threads else { return nil }
         let lane = waiting.indices.filter { waiting[$0].claim.asker.isKnown == isKnownsTurn }

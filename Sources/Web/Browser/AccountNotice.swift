@@ -4,10 +4,10 @@ import Storage
 
 /// What the account page says after a form of it was sent: what was ended, or why nothing was.
 ///
-/// Between the two, the browser carries it as a word. That something was ended is said only under
-/// our tag, made after the end for this browser and login, and for a minute; so no link makes the
-/// page say it, nor the browser's history when it is no news any more. What can be looked at again,
-/// is.
+/// The answer to the form sends the browser to the page, and the notice goes along as a word in the
+/// URL. That something was ended is said only with a ticket, which is made after the end, for this
+/// browser and login, and counts for a minute. So no link of others makes the page say it, and no old
+/// page in the browser's history. What can be read again from the database, is.
 enum AccountNotice: Equatable {
     /// A login of the person.
     case session(Identifier)
@@ -23,7 +23,7 @@ enum AccountNotice: Equatable {
         case wrongPassword = "wrong"
         case differentPasswords = "different"
         case unfitPassword = "unfit"
-        /// Something else was quicker.
+        /// Another change came first.
         case overtaken
 
         func text(in words: Words.Notice) -> HTML {

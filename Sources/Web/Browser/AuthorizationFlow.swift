@@ -7,8 +7,8 @@ import Storage
 
 /// An authorization request on its way through login and consent.
 ///
-/// Nothing about it is stored: it travels as the query it came as, and is checked anew at each
-/// station, so that a page that was left open for days does no harm.
+/// Nothing about it is stored: each page passes its query on to the next one, which checks it anew. So
+/// a page that was left open for days does no harm.
 struct AuthorizationFlow: Sendable {
     let request: AuthorizationRequest
     /// The key ids that were not retired when the client was read.
@@ -32,7 +32,7 @@ struct AuthorizationFlow: Sendable {
         var repeated: Set<String> = []
         let form = try Form(parsing: given.utf8, repeated: &repeated)
         context.language.uiLocales = form["ui_locales"]
-        // Whose request it is, and where its answer goes, cannot be told by a redirect.
+        // Where these are in doubt, nobody knows where a redirect may go: the refusal is a page.
         if let name = ["client_id", "redirect_uri"].first(where: repeated.contains) {
             throw OAuthError(.repeated(parameter: name))
         }
@@ -52,7 +52,7 @@ struct AuthorizationFlow: Sendable {
         ticket = parts.ticket
     }
 
-    /// Our ticket is what we put at the end.
+    /// Parts a query from our ticket, which stands at its end.
     private static func split(_ given: String) -> (query: String, ticket: String?) {
         let bytes = Array(given.utf8)
         let mark = Array(ticketMark.utf8)

@@ -16,8 +16,8 @@ enum BrowserCookie: String, Sendable {
         .device: 365 * 86_400
     ]
 
-    /// `__Host-` makes browsers insist on https, the whole host and no other host's word; on
-    /// loopback http, the one other place, they would refuse it.
+    /// With `__Host-`, browsers take the cookie by https alone, for all paths, and from no other host.
+    /// Over http, which is for loopback alone, they would refuse such a cookie.
     func name(isSecure: Bool) -> String {
         (isSecure ? "__Host-" : "") + "doornail-" + rawValue
     }

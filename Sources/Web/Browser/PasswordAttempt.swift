@@ -13,10 +13,10 @@ struct PasswordAttempt: Sendable {
 
     /// The person whose password was right; nil where it was wrong.
     ///
-    /// An attempt is counted before the password is examined, so that many at once do not slip
-    /// through, and taken back unless it was wrong. Before it is counted it has its place, so that
-    /// few are counted at a time. One whose process dies meanwhile stays counted until its window
-    /// ends.
+    /// An attempt is counted as a failure before the password is examined, and that is taken back unless
+    /// the password was wrong. Counted afterwards, many attempts at the same time would all find the
+    /// counter low enough. It takes its place in the queue before it is counted, so few are counted at
+    /// a time. If the process dies meanwhile, the attempt stays counted until the window ends.
     func verified(
         _ browser: Browser, _ context: DoornailContext, _ services: Services
     ) async throws -> VerifiedUser? {
@@ -30,7 +30,7 @@ struct PasswordAttempt: Sendable {
         let asker: PasswordQueue.Asker
         let throttles: [Throttle]
         if let device, let user, device.isKnown(to: user.id, epoch: user.epoch) {
-            // A counter of its own, and strangers fill the others in vain.
+            // It has a counter of its own, so strangers who fill the others do not stop it.
             (asker, throttles) = (.known(device.id), [.device(device.id)])
         } else {
             asker = .stranger(network: network)

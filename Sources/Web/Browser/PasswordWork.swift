@@ -6,7 +6,7 @@ import Synchronization
 /// Examines and hashes passwords on threads of their own, few at a time: scrypt takes a core for some
 /// tenths of a second on purpose, and must stop nobody else. ``PasswordQueue`` decides who may.
 package final class PasswordWork: Sendable {
-    /// What is kept of a request's time for what follows an examination.
+    /// How much of a request's time has to be left for what follows an examination.
     private static let headroom: Duration = .seconds(1)
 
     private struct State {
@@ -35,7 +35,7 @@ package final class PasswordWork: Sendable {
     }
 
     /// Checks a password.
-    /// - Parameter deadline: when nobody waits for the verdict any more.
+    /// - Parameter deadline: when the request's time is over.
     func verify(
         _ user: UserRead?, password: Redacted<String>, at place: PasswordQueue.Place,
         by deadline: ContinuousClock.Instant
@@ -69,7 +69,7 @@ package final class PasswordWork: Sendable {
             }
         }
         defer { change { $0.queue.finish() } }
-        // Its turn came too late, or nobody waits any more.
+        // Its turn came too late, or the request was given up.
         guard .now + Self.headroom < deadline, !Task.isCancelled else {
             throw PasswordQueue.Refusal.full
         }

@@ -16,9 +16,9 @@ struct AccountEndpoint: Sendable {
     @Sendable
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
+        let form = try await RequestForm.read(request)
         return request.method == .post
-            ? try await act(PostedForm.read(request), browser, context)
-            : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
+            ? try await act(form, browser, context) : try await show(form, browser, context)
     }
 
     // MARK: The page
@@ -90,7 +90,7 @@ struct AccountEndpoint: Sendable {
         app.clientName.isEmpty ? app.clientID : app.clientName
     }
 
-    /// What was ended, said only of what is seen to be dead now, or was ended with the epoch.
+    /// What was ended. Of one login or app it is said only if that is seen to be dead now.
     private static func text(
         of notice: AccountNotice, in account: Account, _ words: Words
     ) -> HTML? {
@@ -128,7 +128,7 @@ struct AccountEndpoint: Sendable {
         case "session": return try await endSession(form, user, browser, context)
         case "app": return try await endApp(form, user, browser, context)
         case "others":
-            // The cookie of the login before may log out; it may not stay while others go.
+            // Who still has the cookie from before the last login may log out, but not end the others.
             guard user.isNewest else {
                 return browser.redirect(
                     to: browser.path(.login, [("prompt", "login"), ("to", "account")]))
@@ -150,8 +150,9 @@ struct AccountEndpoint: Sendable {
         }
     }
 
-    /// Ends one login of the person, this one too. One that has ended is ended again: whoever ended
-    /// it may not have been told that it holds everywhere, and "not there any more" says that.
+    /// Ends one login of the person, perhaps this one. One that has ended is ended again: the first end
+    /// may have been answered with 503, while a node still took the login for alive, and the answer here
+    /// says that it is gone.
     private func endSession(
         _ form: Form, _ user: SessionUser, _ browser: Browser, _ context: DoornailContext
     ) async throws -> Response {
@@ -212,7 +213,7 @@ struct AccountEndpoint: Sendable {
         return try kept(user, cookie, .password, endedAt, isProven: true, browser)
     }
 
-    /// Ends something, and says when; nil where it was not there any more, or not as it was read.
+    /// Ends something, and says when; nil where it was gone, or had changed since it was read.
     private func end(
         _ ending: Ending, because reason: String, _ user: SessionUser, _ context: DoornailContext
     ) async throws -> UnixTime? {
@@ -243,7 +244,7 @@ struct AccountEndpoint: Sendable {
             cookies: cookies)
     }
 
-    /// Another secret for the login that stays: a copy of its cookie must not stay with it.
+    /// A cookie with another secret for the login that stays, so that a copy of the old one is dead.
     private static func newCookie(of user: SessionUser) -> SessionCookie {
         var random = SystemRandomNumberGenerator()
         return SessionCookie(session: user.session.id, using: &random)
@@ -252,7 +253,7 @@ struct AccountEndpoint: Sendable {
     /// The answer to the one browser that is still logged in, with its new cookie: the account knows
     /// it under the new epoch, too.
     /// - Parameter isProven: the password was given. Without it, only a browser that is known stays
-    ///   so: the cookie is worth guesses at the password.
+    ///   so, since a known browser has more tries at the password.
     private func kept(
         _ user: SessionUser, _ cookie: SessionCookie, _ notice: AccountNotice,
         _ endedAt: UnixTime, isProven: Bool, _ browser: Browser

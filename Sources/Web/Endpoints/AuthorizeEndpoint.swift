@@ -34,8 +34,8 @@ struct AuthorizeEndpoint: Sendable {
     }
 
     private static func query(posted request: Request) async throws -> String {
-        try PostedForm.requireType(of: request)
-        let body = try await PostedForm.body(of: request)
+        try RequestForm.requireType(of: request)
+        let body = try await RequestForm.body(of: request)
         // Some clients leave the parameters in the URL.
         if body.readableBytes == 0, let query = request.uri.query { return query }
         guard body.readableBytes <= Limits.authorizationRequestBytes else {

@@ -16,10 +16,7 @@ struct ConsentEndpoint: Sendable {
     @Sendable
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
-        let form =
-            request.method == .post
-            ? try await PostedForm.read(request)
-            : try Form(parsing: (request.uri.query ?? "").utf8)
+        let form = try await RequestForm.read(request)
         let text = try form.required("continue")
         let query = try AuthorizationFlow.query(continuing: text, context)
         let flow = try await AuthorizationFlow(query: query, context, services)

@@ -6,7 +6,7 @@ import OAuth
 import Serving
 import Storage
 
-/// `/login`: where a person proves who it is.
+/// `/login`: where a person proves who they are.
 struct LoginEndpoint: Sendable {
     private let services: Services
 
@@ -17,9 +17,9 @@ struct LoginEndpoint: Sendable {
     @Sendable
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
+        let form = try await RequestForm.read(request)
         return request.method == .post
-            ? try await logIn(PostedForm.read(request), browser, context)
-            : try await show(Form(parsing: (request.uri.query ?? "").utf8), browser, context)
+            ? try await logIn(form, browser, context) : try await show(form, browser, context)
     }
 
     private func show(
@@ -109,9 +109,11 @@ struct LoginEndpoint: Sendable {
         form["continue"] == nil && form["to"] == "account"
     }
 
-    /// Begins the login: the same session with a new secret where this person was logged in here,
-    /// else a new session, and then another person's ends. Nil where the person has as many as may be.
-    /// - Parameter endingOldest: the person was told so, and ends the least recently used one instead.
+    /// Begins the login, and returns its cookies; nil where the person has as many logins as may be. If
+    /// the person is logged in here, the same session goes on with a new secret. Otherwise a new session
+    /// begins, and that of another person in this browser ends.
+    /// - Parameter endingOldest: if there are too many, ends the least recently used one. The person was
+    ///   told so.
     private func begin(
         _ login: CompletedLogin, endingOldest: Bool, before: BrowserLogin, _ browser: Browser,
         _ context: DoornailContext
@@ -152,7 +154,7 @@ struct LoginEndpoint: Sendable {
                 beginning = try await tryToBegin()
             }
             guard case .begun = beginning else { return nil }
-            // The browser has no cookie of the new one until the answer, which a failure here replaces.
+            // If this fails, the answer is an error, and the browser gets no cookie of the new session.
             if let present = before.user, present.user.id != login.id {
                 _ = try await services.revoker.end(
                     .session(present.session.id),

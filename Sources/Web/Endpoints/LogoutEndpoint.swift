@@ -18,11 +18,10 @@ struct LogoutEndpoint: Sendable {
     @Sendable
     func answer(_ request: Request, _ context: DoornailContext) async throws -> Response {
         let browser = Browser(request, context, services)
+        let form = try await RequestForm.read(request)
         return request.method == .post
-            ? try await end(PostedForm.read(request), browser, context)
-            : try await show(
-                Form(parsing: (request.uri.query ?? "").utf8), mayEnd: request.method == .get,
-                browser, context)
+            ? try await end(form, browser, context)
+            : try await show(form, mayEnd: request.method == .get, browser, context)
     }
 
     private func show(
@@ -99,8 +98,8 @@ struct LogoutEndpoint: Sendable {
             cookies: browser.loggingOut)
     }
 
-    /// Ends a login again that has ended before: whoever ended it may not have been told that it holds
-    /// everywhere, and here it is said.
+    /// Ends a login again that has ended before. The first end may have been answered with 503, while a
+    /// node still took the login for alive; "logged out" may be said only once it holds at every node.
     private func confirmEnd(
         _ browser: Browser, _ context: DoornailContext
     ) async throws(StoreError) {
@@ -116,8 +115,8 @@ struct LogoutEndpoint: Sendable {
         }
     }
 
-    /// What an `id_token_hint` proves; expired ones serve, those of others are nothing, and so are
-    /// those of a client that was disabled or deleted: it speaks for nobody any more.
+    /// What an `id_token_hint` proves. An expired one will do. One for another client, or for a client
+    /// that was disabled or deleted, proves nothing: a person is asked then.
     private func hint(
         _ form: Form, _ context: DoornailContext
     ) async throws(StoreError) -> IDTokenHint? {

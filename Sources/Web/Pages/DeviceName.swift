@@ -1,8 +1,7 @@
 /// A short name for a browser, in words: `Firefox on Linux`.
 ///
-/// The names are all ours. What a browser says of itself proves nothing, and none of it is repeated
-/// here; what says nothing that we know is
-/// "A browser".
+/// All names are ours: what a browser says of itself proves nothing, and none of it is repeated here.
+/// One that says nothing that we know is "A browser".
 package enum DeviceName {
     /// Products in the order in which they count: most browsers name others as well as themselves.
     private static let browsers: [(product: String, words: String)] = [

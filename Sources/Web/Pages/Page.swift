@@ -8,7 +8,7 @@ package protocol Page: Sendable {
     var title: HTML { get }
     /// Where the page's form may lead besides this server.
     var formTargets: FormTargets { get }
-    /// Whether a script sends the page's form at once.
+    /// Whether a script sends the page's form as soon as the page is shown.
     static var sendsItself: Bool { get }
 }
 

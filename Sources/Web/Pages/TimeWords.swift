@@ -6,8 +6,8 @@ package enum TimeWords {
     private static let hour = 60 * minute
     private static let day = 24 * hour
 
-    /// `2 hours ago`. Days are 24 hours, since nobody told us where midnight is; a moment that has
-    /// not come yet is now.
+    /// `2 hours ago`. Days are 24 hours, since we do not know when the person's midnight is. A moment
+    /// that has not come yet is now.
     package static func ago(
         _ moment: UnixTime, at now: UnixTime, in words: Words.TimeUnits
     ) -> HTML {

@@ -3,10 +3,14 @@ import NIOCore
 import OAuth
 import Serving
 
-/// The form in a request's body, within the limits.
-enum PostedForm {
-    /// Reads the form that a page sent; an empty one may have no type.
+/// The form that a page's request brings, within the limits.
+enum RequestForm {
+    /// Reads it: from the body of a POST, else from the query.
     static func read(_ request: Request) async throws -> Form {
+        guard request.method == .post else {
+            return try Form(parsing: (request.uri.query ?? "").utf8)
+        }
+        // An empty body may have no type.
         let isEmpty = request.headers[.contentType] == nil && request.headers[.contentLength] == "0"
         if !isEmpty { try requireType(of: request) }
         return try Form(parsing: await body(of: request).readableBytesView)
