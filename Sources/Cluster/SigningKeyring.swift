@@ -136,7 +136,7 @@ package final class SigningKeyring: Sendable {
     /// What is known of those keys that could be opened.
     private static func known(
         _ records: [SigningKeyRecord], among keys: [SigningKey]
-    ) -> [SigningKeyRules.Known] {
+    ) -> [SigningKeyRules.StoredKey] {
         let openable = Set(keys.map(\.kid))
         return records.map(\.known).filter { openable.contains($0.kid) }
     }

@@ -3,7 +3,7 @@ package import Postgres
 
 /// A secret of the server as the database knows it.
 package struct SecretRecord: Sendable {
-    package let known: SecretRules.Known
+    package let known: SecretRules.StoredSecret
     package let addedAt: PostgresTime
     package let retiredAt: PostgresTime?
     package let retiredReason: String?
@@ -27,7 +27,7 @@ enum Secrets {
                 return
             }
             record = SecretRecord(
-                known: SecretRules.Known(
+                known: SecretRules.StoredSecret(
                     keyID: UInt8(clamping: keyID), fingerprint: fingerprint,
                     isRetired: retiredAt != nil),
                 addedAt: addedAt, retiredAt: retiredAt, retiredReason: retiredReason,

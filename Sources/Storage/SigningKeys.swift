@@ -3,7 +3,7 @@ package import Postgres
 
 /// A signing key as the database has it, with its private part under each secret.
 package struct SigningKeyRecord: Sendable {
-    package let known: SigningKeyRules.Known
+    package let known: SigningKeyRules.StoredKey
     package let publicJWK: String
     package let withdrawnAt: PostgresTime?
     package let withdrawnBy: String?
@@ -34,7 +34,7 @@ enum SigningKeys {
             var copies: [UInt8: [UInt8]] = [:]
             if let keyID, let sealed { copies[UInt8(clamping: keyID)] = sealed }
             record = SigningKeyRecord(
-                known: SigningKeyRules.Known(
+                known: SigningKeyRules.StoredKey(
                     kid: kid, algorithm: algorithm, createdAt: UnixTime(createdAt),
                     isWithdrawn: withdrawnAt != nil),
                 publicJWK: publicJWK, withdrawnAt: withdrawnAt, withdrawnBy: withdrawnBy,

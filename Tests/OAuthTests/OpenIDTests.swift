@@ -9,8 +9,8 @@ import Testing
     private static func key(
         _ kid: String, _ createdAt: Int64, _ algorithm: SigningAlgorithm = .rs256,
         isWithdrawn: Bool = false
-    ) -> SigningKeyRules.Known {
-        SigningKeyRules.Known(
+    ) -> SigningKeyRules.StoredKey {
+        SigningKeyRules.StoredKey(
             kid: kid, algorithm: algorithm, createdAt: UnixTime(seconds: createdAt),
             isWithdrawn: isWithdrawn)
     }
@@ -30,9 +30,9 @@ import Testing
             ([key("a", 0, isWithdrawn: true), key("b", 100 * day)], 100 * day, "b", "b"),
             ([key("a", 0, isWithdrawn: true)], 0, nil, ""),
             ([key("e", 0, .es256)], 0, nil, "e"),
-        ] as [([SigningKeyRules.Known], Int64, String?, String)])
+        ] as [([SigningKeyRules.StoredKey], Int64, String?, String)])
     func signs(
-        keys: [SigningKeyRules.Known], now: Int64, signer: String?, published: String
+        keys: [SigningKeyRules.StoredKey], now: Int64, signer: String?, published: String
     ) {
         let now = UnixTime(seconds: now)
         #expect(SigningKeyRules.signer(.rs256, among: keys, at: now)?.kid == signer)
@@ -46,8 +46,8 @@ import Testing
             ([], 0, true), ([key("a", 0)], 90 * day - 1, false), ([key("a", 0)], 90 * day, true),
             (two, 189 * day, false), (two, 190 * day, true),
             ([key("a", 0, isWithdrawn: true)], 1, true), ([key("e", 0, .es256)], 1, true),
-        ] as [([SigningKeyRules.Known], Int64, Bool)])
-    func isDue(keys: [SigningKeyRules.Known], now: Int64, expected: Bool) {
+        ] as [([SigningKeyRules.StoredKey], Int64, Bool)])
+    func isDue(keys: [SigningKeyRules.StoredKey], now: Int64, expected: Bool) {
         #expect(
             SigningKeyRules.isDue(.rs256, among: keys, at: UnixTime(seconds: now)) == expected)
     }

@@ -99,9 +99,9 @@ import Testing
 
 @Suite struct SecretRulesTests {
     private func known(_ id: UInt8, _ text: String, retired: Bool = false) throws
-        -> SecretRules.Known
+        -> SecretRules.StoredSecret
     {
-        SecretRules.Known(
+        SecretRules.StoredSecret(
             keyID: id, fingerprint: try ServerSecret(text).fingerprint, isRetired: retired)
     }
 

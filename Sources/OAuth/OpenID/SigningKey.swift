@@ -84,7 +84,7 @@ package struct SigningKey: Sendable {
 /// Which key signs, which are published, and when a new one is due: pure rules over their ages.
 package enum SigningKeyRules {
     /// A key as the database knows it.
-    package struct Known: Sendable, Equatable {
+    package struct StoredKey: Sendable, Equatable {
         package let kid: String
         package let algorithm: SigningAlgorithm
         package let createdAt: UnixTime
@@ -110,15 +110,15 @@ package enum SigningKeyRules {
 
     /// The key that signs: the newest that has been published for long enough, else the oldest.
     package static func signer(
-        _ algorithm: SigningAlgorithm, among keys: [Known], at now: UnixTime
-    ) -> Known? {
+        _ algorithm: SigningAlgorithm, among keys: [StoredKey], at now: UnixTime
+    ) -> StoredKey? {
         let usable = usable(algorithm, keys)
         return usable.first { $0.createdAt.adding(seconds: aheadSeconds) <= now } ?? usable.last
     }
 
     /// The keys that are published: the one that signs, those to come, and those whose last tokens
     /// may still be looked at.
-    package static func published(among keys: [Known], at now: UnixTime) -> [Known] {
+    package static func published(among keys: [StoredKey], at now: UnixTime) -> [StoredKey] {
         SigningAlgorithm.allCases.flatMap { algorithm in
             let usable = usable(algorithm, keys)
             return usable.enumerated().filter { index, _ in
@@ -132,14 +132,14 @@ package enum SigningKeyRules {
 
     /// Whether a new key is due, by age or since there is none.
     package static func isDue(
-        _ algorithm: SigningAlgorithm, among keys: [Known], at now: UnixTime
+        _ algorithm: SigningAlgorithm, among keys: [StoredKey], at now: UnixTime
     ) -> Bool {
         guard let newest = usable(algorithm, keys).first else { return true }
         return now >= newest.createdAt.adding(seconds: ageSeconds)
     }
 
     /// The newest first.
-    private static func usable(_ algorithm: SigningAlgorithm, _ keys: [Known]) -> [Known] {
+    private static func usable(_ algorithm: SigningAlgorithm, _ keys: [StoredKey]) -> [StoredKey] {
         keys.filter { $0.algorithm == algorithm && !$0.isWithdrawn }
             .sorted { ($0.createdAt, $0.kid) > ($1.createdAt, $1.kid) }
     }

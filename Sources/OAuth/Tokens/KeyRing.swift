@@ -70,7 +70,7 @@ package struct KeyRing: Sendable {
 /// the database knows.
 package enum SecretRules {
     /// A secret as the database knows it.
-    package struct Known: Sendable, Equatable {
+    package struct StoredSecret: Sendable, Equatable {
         package let keyID: UInt8
         package let fingerprint: [UInt8]
         package let isRetired: Bool
@@ -96,7 +96,7 @@ package enum SecretRules {
     /// secret that some node lacks would be an error there.
     /// - Parameter nodes: the key ids that each running node lists.
     package static func ring(
-        secrets: [ServerSecret], known: [Known], nodes: [Set<UInt8>]
+        secrets: [ServerSecret], known: [StoredSecret], nodes: [Set<UInt8>]
     ) throws(Refusal) -> KeyRing {
         // A retired secret still verifies: its tokens are told from forged ones, and are dead.
         var keys: [KeyRing.Key] = []
@@ -119,7 +119,7 @@ package enum SecretRules {
     /// The given secrets that the database does not know yet, or a refusal where an unretired one
     /// is missing: a secret mistyped at one node must not become a second valid one.
     package static func unknown(
-        secrets: [ServerSecret], known: [Known]
+        secrets: [ServerSecret], known: [StoredSecret]
     ) throws(Refusal) -> [ServerSecret] {
         let given = Set(secrets.map(\.fingerprint))
         let missing = known.filter { !$0.isRetired && !given.contains($0.fingerprint) }
