@@ -1,4 +1,5 @@
 import Cluster
+import Lease
 import OAuth
 import Postgres
 import Storage

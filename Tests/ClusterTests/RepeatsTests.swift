@@ -1,3 +1,4 @@
+import OAuth
 import Storage
 import Synchronization
 import Testing

@@ -1,3 +1,4 @@
+import Lease
 import OAuth
 import Storage
 import TestSupport

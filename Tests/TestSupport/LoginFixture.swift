@@ -1,3 +1,4 @@
+package import Lease
 package import OAuth
 import Postgres
 package import Storage

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cluster
+import Lease
 import OAuth
 import Postgres
 import Serving
