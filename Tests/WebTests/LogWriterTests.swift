@@ -7,9 +7,16 @@ import Testing
 @Suite struct LogWriterTests {
     private func line(_ text: String) -> [UInt8] { Array("\(text)\n".utf8) }
 
-    private func lines(_ pipe: Pipe) -> [String] {
+    private static func lines(_ pipe: Pipe) -> [String] {
         String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
             .split(separator: "\n").map(String.init)
+    }
+
+    /// Reads on a thread that may be held up.
+    private static func reading(_ pipe: Pipe) async -> [String] {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: lines(pipe)) }
+        }
     }
 
     @Test func writesInOrder() throws {
@@ -18,7 +25,7 @@ import Testing
         for number in 0..<1000 { writer.write(line("line \(number)"), isAccess: number % 2 == 0) }
         writer.flush()
         try pipe.fileHandleForWriting.close()
-        #expect(lines(pipe) == (0..<1000).map { "line \($0)" })
+        #expect(Self.lines(pipe) == (0..<1000).map { "line \($0)" })
     }
 
     /// Lines of the access log go first, what else is logged stays, and how many went is said.
@@ -35,7 +42,7 @@ import Testing
         for number in 0..<400 { writer.write(line("access \(number) \(filler)"), isAccess: true) }
         for number in 0..<400 { writer.write(line("audit \(number) \(filler)"), isAccess: false) }
         // It is read from now on, and everything is there once the writer has come to its end.
-        async let found = Task.detached { self.lines(pipe) }.value
+        async let found = Self.reading(pipe)
         while !writer.isIdle { try await Task.sleep(for: .milliseconds(5)) }
         try pipe.fileHandleForWriting.close()
         let all = await found
