@@ -34,7 +34,7 @@ import Testing
         let pipe = Pipe()
         let descriptor = pipe.fileHandleForWriting.fileDescriptor
         if isNonblocking {
-            #expect(unsafe fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
+            #expect(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
         }
         let writer = LogWriter(
             descriptor: descriptor, bounds: .init(access: 1 << 17, all: 1 << 20))
