@@ -47,7 +47,7 @@ test:
 	@scripts/install test
 	scripts/lint
 	$(SWIFT) build --build-tests $(DEBUG)
-	scripts/test $(DEBUG)
+	scripts/test
 
 model:
 	@scripts/install test

@@ -29,7 +29,7 @@ def test_every_part_runs(tmp_path, failing):
         program.write_text(PART)
         program.chmod(0o755)
     done = subprocess.run(
-        ["scripts/test", "--flag"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        ["scripts/test"], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin", "FAILING": f" {' '.join(failing)} "},
     )  # fmt: skip
     assert (tmp_path / "ran").read_text().split() == PARTS
