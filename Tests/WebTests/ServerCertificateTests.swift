@@ -138,13 +138,14 @@ import Testing
 struct CertificateFolder: Sendable {
     enum Damage: CaseIterable, Sendable {
         case missingCertificate, missingKey, garbageCertificate, brokenCertificate, emptyKey
-        case brokenKey, wrongKey, passwordKey
+        case brokenChain, brokenKey, wrongKey, passwordKey
 
         var words: String {
             switch self {
             case .missingCertificate, .missingKey: "does not exist"
             case .garbageCertificate: "has no PEM certificate"
             case .brokenCertificate: "certificate 1 in"
+            case .brokenChain: "PEM block 2"
             case .emptyKey: "has no PEM private key"
             case .brokenKey: "is damaged"
             case .wrongKey: "does not belong"
@@ -201,6 +202,8 @@ struct CertificateFolder: Sendable {
         case .brokenCertificate:
             try write(
                 "tls.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        case .brokenChain:
+            try write("tls.crt", text("a.crt") + "-----BEGIN CERTIFICATE----- \n")
         case .emptyKey: try write("tls.key", "")
         case .brokenKey:
             try write("tls.key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
