@@ -161,6 +161,15 @@ class Sandbox:
         self.folder = Path(folder)
         self.started = []
 
+    def begin_with(self, dev):
+        """Makes the data folder a copy of that of another run, which has ended."""
+        data = self.folder / "data"
+        subprocess.run(["cp", "-a", dev.data, data], check=True)
+        if dev.home != dev.data:
+            home = tempfile.mkdtemp(prefix="dev-", dir=dev.home.parent)
+            subprocess.run(["cp", "-a", f"{dev.home}/.", home], check=True)
+            (data / "cluster").write_text(home)
+
     def dev(self, data=None, **options):
         dev = Dev(data or self.folder / "data", **options)
         self.started.append(dev)
@@ -192,6 +201,22 @@ def sandbox(tmp_path):
 
 
 @pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    """A run that has ended."""
+    made = Sandbox(tmp_path_factory.mktemp("earlier"))
+    dev = made.dev()
+    assert dev.end() == 0, dev.text
+    yield dev
+    made.close()
+
+
+@pytest.fixture
+def used(sandbox, earlier):
+    """The data folder is that of an earlier run, for tests that are not about the first start."""
+    sandbox.begin_with(earlier)
+
+
+@pytest.fixture(scope="module")
 def somebody():
     """A user who is not root, where root runs the tests."""
     if not IS_ROOT:
@@ -212,6 +237,7 @@ def public_folder(somebody):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.usefixtures("used")
 def test_an_orderly_end_stops_postgres_and_keeps_the_data(sandbox, how):
     first = sandbox.dev()
     socket = first.socket
@@ -226,6 +252,7 @@ def test_an_orderly_end_stops_postgres_and_keeps_the_data(sandbox, how):
     assert second.remembers("first")
 
 
+@pytest.mark.usefixtures("used")
 def test_kill_9_stops_postgres_and_loses_nothing(sandbox):
     first = sandbox.dev()
     socket = first.socket
@@ -236,6 +263,7 @@ def test_kill_9_stops_postgres_and_loses_nothing(sandbox):
     assert second.remembers("first")
 
 
+@pytest.mark.usefixtures("used")
 def test_it_starts_again_at_once_after_kill_9(sandbox):
     values = []
     for number in range(4):
@@ -248,6 +276,7 @@ def test_it_starts_again_at_once_after_kill_9(sandbox):
 
 
 @pytest.mark.parametrize("group", [False, True], ids=["watchdog", "watchdog and its group"])
+@pytest.mark.usefixtures("used")
 def test_kill_9_of_the_watchdog_too(sandbox, group):
     first = sandbox.dev()
     socket = first.socket
@@ -263,6 +292,7 @@ def test_kill_9_of_the_watchdog_too(sandbox, group):
     eventually(lambda: not socket.exists(), "the old socket is gone")
 
 
+@pytest.mark.usefixtures("used")
 def test_a_postgres_that_takes_its_time_to_end(sandbox):
     """Its file goes before it does; the next start waits for it, and says so."""
     first = sandbox.dev()
@@ -286,6 +316,7 @@ def test_a_postgres_that_takes_its_time_to_end(sandbox):
     assert second.remembers("first")
 
 
+@pytest.mark.usefixtures("used")
 def test_the_watchdog_alone_is_killed(sandbox):
     dev = sandbox.dev()
     os.kill(dev.watchdog, signal.SIGKILL)
@@ -295,6 +326,7 @@ def test_the_watchdog_alone_is_killed(sandbox):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT], ids=lambda how: how.name)
+@pytest.mark.usefixtures("used")
 def test_postgres_dies_by_itself(sandbox, how):
     dev = sandbox.dev()
     dev.remember("first")
@@ -305,12 +337,14 @@ def test_postgres_dies_by_itself(sandbox, how):
     assert sandbox.dev().remembers("first")
 
 
+@pytest.mark.usefixtures("used")
 def test_ctrl_c_in_the_terminal_does_not_reach_postgres(sandbox):
     dev = sandbox.dev()
     assert os.getsid(dev.watchdog) != os.getsid(dev.process.pid)
     assert os.getpgid(dev.postgres) != os.getpgid(dev.process.pid)
 
 
+@pytest.mark.usefixtures("used")
 def test_two_on_the_same_data(sandbox):
     first = sandbox.dev()
     code, text = sandbox.dev(ready=False).ends_by_itself()
@@ -500,6 +534,7 @@ def test_links_in_the_place_of_what_is_written_are_replaced(sandbox):
     bait.assert_untouched()
 
 
+@pytest.mark.usefixtures("used")
 def test_a_postmaster_pid_that_names_another_folder(sandbox):
     """PostgreSQL's user may write there what they want; nothing of anybody else's is removed."""
     first = sandbox.dev()
@@ -554,6 +589,7 @@ def damage_configuration(cluster):
         (damage_configuration, ["no_such_setting", "--data"]),
     ],
 )
+@pytest.mark.usefixtures("used")
 def test_damaged_data(sandbox, damage, words):
     first = sandbox.dev()
     first.end()
@@ -570,6 +606,7 @@ def test_damaged_data(sandbox, damage, words):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has a pointer")
+@pytest.mark.usefixtures("used")
 def test_a_pointer_to_nothing(sandbox):
     first = sandbox.dev()
     first.end()
@@ -582,6 +619,7 @@ def test_a_pointer_to_nothing(sandbox):
     sandbox.dev()
 
 
+@pytest.mark.usefixtures("used")
 def test_a_stale_postmaster_pid_of_a_process_that_is_not_postgres(sandbox):
     """As after a crash of the machine: the number is somebody else's, who gets no signal."""
     first = sandbox.dev()
@@ -641,6 +679,7 @@ def test_a_full_disk(sandbox, somebody):
         folder.rmdir()
 
 
+@pytest.mark.usefixtures("used")
 def test_the_log_is_kept_and_bounded(sandbox):
     first = sandbox.dev()
     log = first.home / "postgres.log"
