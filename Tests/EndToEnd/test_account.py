@@ -253,23 +253,28 @@ def test_an_app_that_stays(doornail, pair, eve, app, api):
     assert not alive(pair, api, online.access) and not alive(pair, api, online.refresh)
 
 
-def test_many_logins(doornail, pair, eve, app):
-    """However many there were, the page is quick; what it does not show, it counts."""
-    here = device(pair[0], eve)
+def add_logins(doornail, session, count, idle_since, idle_until="interval '1 day'"):
+    """Puts more logins of the same person beside one."""
     doornail.sql(
         f"""
         ALTER TABLE sessions DISABLE TRIGGER USER;
         INSERT INTO sessions (
             id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at, expires_at)
         SELECT gen_random_uuid(), s.user_id, s.user_epoch, sha256('x'), '{{pwd}}',
-               now() - n * interval '1 second',
-               now() + CASE WHEN n > 150 THEN -1 ELSE 1 END * interval '1 day',
-               now() + interval '1 day'
-        FROM sessions AS s, generate_series(1, 20000) AS n
-        WHERE s.id = '{sid_of(here)}';
+               now() - {idle_since}, now() + {idle_until}, now() + interval '1 day'
+        FROM sessions AS s, generate_series(1, {count}) AS n WHERE s.id = '{session}';
         ALTER TABLE sessions ENABLE TRIGGER USER
         """
     )
+
+
+def test_many_logins(doornail, pair, eve, app):
+    """However many there were, the page is quick; what it does not show, it counts."""
+    here = device(pair[0], eve)
+    add_logins(
+        doornail, sid_of(here), 20000, idle_since="n * interval '1 second'",
+        idle_until="CASE WHEN n > 150 THEN -1 ELSE 1 END * interval '1 day'",
+    )  # fmt: skip
     page = here.open("/account")
     assert len(forms(page, "session")) == 101
     assert "And 50 more, not shown here. “Log out all other devices” ends them, too." in page.text
@@ -303,17 +308,7 @@ def test_a_login_that_does_not_begin_ends_none(doornail, pair, eve):
 def test_one_login_too_many(doornail, pair, eve, app):
     """The least recently used ends: by itself once it has rested, and else if the person wants it."""
     here = device(pair[0], eve)
-    doornail.sql(
-        f"""
-        ALTER TABLE sessions DISABLE TRIGGER USER;
-        INSERT INTO sessions (
-            id, user_id, user_epoch, secret_hash, amr, last_seen_at, idle_expires_at, expires_at)
-        SELECT gen_random_uuid(), s.user_id, s.user_epoch, sha256('x'), '{{pwd}}',
-               now() - n * interval '1 minute', now() + interval '1 day', now() + interval '1 day'
-        FROM sessions AS s, generate_series(1, 99) AS n WHERE s.id = '{sid_of(here)}';
-        ALTER TABLE sessions ENABLE TRIGGER USER
-        """
-    )
+    add_logins(doornail, sid_of(here), 99, idle_since="n * interval '1 minute'")
     by_use = "SELECT id FROM sessions WHERE user_id = %s AND revoked_at IS NULL ORDER BY last_seen_at"
     alive_before = doornail.sql(by_use, eve.id)
     assert "You can be logged in on 100 devices." in here.open("/account").text

@@ -72,22 +72,28 @@ def log_in(browser, uri, person):
     return location
 
 
-@pytest.mark.parametrize("public", [False, True], ids=["confidential", "public"])
-def test_authlib_logs_people_in(doornail, node, api, ada, public):
-    """Code, PKCE, refresh, introspection and revocation, as an application would do them."""
-    client = doornail.app(f"authlib-web-{public}", *(["--public"] if public else []))
-    method = "none" if public else "client_secret_basic"
-    browser = Browser(node)
-    with OAuth2Session(
+def session_of(client, scope):
+    """Authlib's side of a login, with PKCE."""
+    method = "client_secret_basic" if client.secret else "none"
+    session = OAuth2Session(
         client.id,
         client.secret,
         token_endpoint_auth_method=method,
         revocation_endpoint_auth_method=method,
-        scope="photos:read offline_access",
+        scope=scope,
         redirect_uri=REDIRECT,
         code_challenge_method="S256",
-    ) as session:
-        session.trust_env = False
+    )
+    session.trust_env = False
+    return session
+
+
+@pytest.mark.parametrize("public", [False, True], ids=["confidential", "public"])
+def test_authlib_logs_people_in(doornail, node, api, ada, public):
+    """Code, PKCE, refresh, introspection and revocation, as an application would do them."""
+    client = doornail.app(f"authlib-web-{public}", *(["--public"] if public else []))
+    browser = Browser(node)
+    with session_of(client, "photos:read offline_access") as session:
         verifier = generate_token(48)
         SEEN.add(verifier)
         uri, state = session.create_authorization_url(
@@ -162,18 +168,8 @@ def test_authlib_by_openid_connect(doornail, node, api, ada, public, algorithm):
     metadata.validate()
     assert metadata["issuer"] == node.url
     keys = KeySet.import_key_set(requests.get(metadata["jwks_uri"], timeout=10).json())
-    method = "none" if public else "client_secret_basic"
     browser = Browser(node)
-    with OAuth2Session(
-        client.id,
-        client.secret,
-        token_endpoint_auth_method=method,
-        revocation_endpoint_auth_method=method,
-        scope=OPENID,
-        redirect_uri=REDIRECT,
-        code_challenge_method="S256",
-    ) as session:
-        session.trust_env = False
+    with session_of(client, OPENID) as session:
         verifier, nonce = generate_token(48), generate_token(20)
         SEEN.add(verifier)
         uri, state = session.create_authorization_url(

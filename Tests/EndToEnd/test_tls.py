@@ -55,8 +55,8 @@ def wait_until_ready(node):
     raise AssertionError(node.log_text()[-3000:])
 
 
-@pytest.fixture(scope="module")
-def node(doornail, folder):
+def serving(doornail, folder):
+    """A node that serves the pair of a folder."""
     node = doornail.node(
         ready=False,
         DOORNAIL_TLS_CERTIFICATE=str(folder / "certificate.pem"),
@@ -65,6 +65,11 @@ def node(doornail, folder):
     )
     wait_until_ready(node)
     return node
+
+
+@pytest.fixture(scope="module")
+def node(doornail, folder):
+    return serving(doornail, folder)
 
 
 def served_within(node, name, seconds=5):
@@ -118,14 +123,7 @@ def test_ciphers_of_tls_1_2(doornail, ciphers, served):
     if not folder.exists():
         folder.mkdir()
         make_pair(folder, kind, kind)
-        node = doornail.node(
-            ready=False,
-            DOORNAIL_TLS_CERTIFICATE=str(folder / "certificate.pem"),
-            DOORNAIL_TLS_KEY=str(folder / "key.pem"),
-            DOORNAIL_ISSUER="https://127.0.0.1:4444",
-        )
-        wait_until_ready(node)
-        node.kind = kind
+        serving(doornail, folder).kind = kind
     node = next(node for node in doornail.nodes if getattr(node, "kind", "") == kind)
     context = ssl._create_unverified_context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
