@@ -1,6 +1,7 @@
 """What the tests share: a cluster for the session, an installation and a node for each module."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from support import BINARY, ISSUER, SEEN, Doornail
 TEST_SECONDS = 150
 # The slowest first: one of these begun last would keep all the others waiting.
 SLOW = [
-    "test_dev", "test_extreme_rows", "test_account", "test_guessing", "test_browser", "test_faults",
-    "test_end_races", "test_ends", "test_login_attacks", "test_login", "test_openapi",
+    "test_dev", "test_writes_by_hand", "test_extreme_rows", "test_crowds", "test_faults",
+    "test_openapi", "test_clock_of_the_database", "test_browser", "test_account", "test_guessing",
+    "test_end_races", "test_ends", "test_configuration", "test_examples",
 ]  # fmt: skip
 
 
@@ -62,8 +64,10 @@ def pytest_runtest_protocol(item):
 
 @pytest.fixture(scope="session")
 def cluster():
-    """The PostgreSQL of the session."""
-    made = Cluster()
+    """The PostgreSQL of the session; in memory where there is room, as nothing outlives the session."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 4 << 30
+    made = Cluster(parent=memory if has_room else "/tmp")
     yield made
     made.remove()
 
@@ -81,6 +85,8 @@ def doornail(cluster, tmp_path_factory, request):
     """An installation on a migrated database of the module's own."""
     name = request.module.__name__
     made = Doornail(cluster, name, tmp_path_factory.mktemp(name))
+    # In most modules logins are a way to tokens, and need not take a core's third of a second.
+    made.slow_passwords = getattr(request.module, "SLOW_PASSWORDS", False)
     yield made
     made.stop()
 

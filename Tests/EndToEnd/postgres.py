@@ -84,15 +84,17 @@ class Cluster:
         "log_min_messages": "warning",
     }
 
-    def __init__(self, environment=None, **settings):
+    def __init__(self, environment=None, parent="/tmp", **settings):
         self.environment = environment or {}
         self.settings = self.SETTINGS | settings
         # A socket's path has at most 107 bytes, so its folder is a short one.
-        self.folder = Path(tempfile.mkdtemp(prefix="dn-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="dn-", dir=parent))
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.port = free_port()
         self.process = None
+        # A database that was migrated, to be copied.
+        self.migrated = None
         # PostgreSQL refuses to run as root.
         self.user = {}
         if os.geteuid() == 0:
@@ -216,9 +218,10 @@ class Cluster:
         """A connection of the tests' own, as an operator's psql."""
         return psycopg.connect(self.url(database, user), autocommit=autocommit, connect_timeout=10)
 
-    def create_database(self, name):
-        """A new, empty database that belongs to the role doornail."""
+    def create_database(self, name, template=None):
+        """A new database that belongs to the role doornail: an empty one, or a copy."""
         with self.connect("postgres") as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}" OWNER doornail')
+            copy = f'TEMPLATE "{template}"' if template else ""
+            connection.execute(f'CREATE DATABASE "{name}" OWNER doornail {copy}')
         return name

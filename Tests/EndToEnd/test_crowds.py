@@ -12,6 +12,9 @@ import pytest
 from browser import Browser
 from support import ISSUER, in_parallel, new_password
 
+# How long a password takes matters here (conftest.py).
+SLOW_PASSWORDS = True
+
 FRESH = count(1)
 COUNTED = "SELECT coalesce(sum(failures), 0) FROM throttles WHERE window_ends_at > now()"
 # What a login is answered with: a place in the browser, or that there was none to examine it.

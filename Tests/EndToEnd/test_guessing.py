@@ -10,6 +10,9 @@ import pytest
 from browser import Browser
 from support import ISSUER, in_parallel, new_password
 
+# How long a password takes matters here (conftest.py).
+SLOW_PASSWORDS = True
+
 ACCOUNT, ADDRESS = 20, 50
 FRESH = count(1)
 

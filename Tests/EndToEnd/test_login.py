@@ -12,6 +12,9 @@ import requests
 from browser import Browser, Page, authorization, cookies_of, new_verifier
 from support import SEEN, in_parallel, new_password
 
+# How long a password takes matters here (conftest.py).
+SLOW_PASSWORDS = True
+
 HOSTILE = [
     '"><script>alert(1)</script>',
     "' onfocus=alert(1) autofocus x='",

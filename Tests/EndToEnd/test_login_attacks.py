@@ -8,6 +8,9 @@ import pytest
 from browser import Browser, alive, authorization, new_verifier
 from support import new_password
 
+# How long a password takes matters here (conftest.py).
+SLOW_PASSWORDS = True
+
 
 @pytest.fixture(scope="module")
 def node(pair):

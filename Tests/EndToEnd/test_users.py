@@ -14,6 +14,9 @@ import pytest
 from browser import Browser
 from support import BINARY, new_password
 
+# How long a password takes matters here (conftest.py).
+SLOW_PASSWORDS = True
+
 SID = "019b7a5e-4f00-7c3a-9d51-3f6f2b8d9e10"
 
 
