@@ -103,6 +103,9 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "Operations", dependencies: ["OAuth", "Lease", "Postgres", "Storage", "Cluster"],
+            swiftSettings: strict),
+        .target(
             name: "Serving",
             dependencies: [
                 .product(name: "CoreMetrics", package: "swift-metrics"),
@@ -140,7 +143,8 @@ let package = Package(
         .executableTarget(
             name: "doornail",
             dependencies: [
-                "OAuth", "Duties", "Lease", "Postgres", "Storage", "Cluster", "Serving", "Web",
+                "OAuth", "Duties", "Lease", "Postgres", "Storage", "Cluster", "Operations",
+                "Serving", "Web",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

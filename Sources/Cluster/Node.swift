@@ -14,14 +14,10 @@ package final class Node: Sendable {
         package var description: String {
             switch self {
             case .secrets(.missing(let keyIDs)):
-                "the database knows secrets that DOORNAIL_SECRET does not include (key id "
-                    + keyIDs.map(String.init).joined(separator: ", ")
-                    + "): add them after a comma, or end them with 'doornail secret retire ID'"
-            case .secrets(.allRetired):
-                "every secret in DOORNAIL_SECRET is retired; put a new one in front "
-                    + "('doornail secret' prints one)"
-            case .store(let error):
-                error.description
+                "the database knows secrets that this node lacks (key id "
+                    + keyIDs.map(String.init).joined(separator: ", ") + ")"
+            case .secrets(.allRetired): "every secret of this node is retired"
+            case .store(let error): error.description
             }
         }
     }

@@ -58,9 +58,7 @@ package struct Issuer: Sendable, Equatable {
 
     package init(_ given: String) throws(Invalid) {
         func invalid(_ why: String) -> Invalid {
-            Invalid(
-                description: "the issuer \(why); give a URL like https://login.example.com "
-                    + "(DOORNAIL_ISSUER or --issuer)")
+            Invalid(description: "the issuer \(why)")
         }
         let text = given.hasSuffix("/") ? String(given.dropLast()) : given
         guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {

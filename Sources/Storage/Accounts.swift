@@ -248,7 +248,7 @@ extension Store {
             login.session.userEpoch, password?.text, cause.reason, cause.actor,
             cookie?.secretHash, login.secretHash, deadline: deadline)
         guard let first = rows.first, first.row.isFound else {
-            throw .missing("the login \(login.session.id) is over, or not as it was")
+            throw .missing(.login(login.session.id))
         }
         return first.primary.time
     }

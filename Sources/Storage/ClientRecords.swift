@@ -241,7 +241,7 @@ extension Store {
             r.revokes.rawValue, r.isFirstParty, r.rotates, r.retryWindowSeconds,
             r.idTokenAlgorithm.rawValue)
         guard rows.first?.row.isFound == true else {
-            throw .conflict("a client '\(clientID)' exists already")
+            throw .conflict(.clientExists(clientID))
         }
     }
 
@@ -258,7 +258,7 @@ extension Store {
             r.retryWindowSeconds, r.idTokenAlgorithm.rawValue)
         guard let first = rows.first, first.row.isFound else {
             _ = try await clientRecord(change.clientID)
-            throw .conflict("the client '\(change.clientID)' was changed meanwhile; try again")
+            throw .conflict(.clientChanged(change.clientID))
         }
         return first.primary.time
     }
@@ -319,6 +319,6 @@ extension Store {
     }
 
     private func noClient(_ clientID: String) -> StoreError {
-        .missing("there is no client '\(clientID)'; 'doornail client list' shows all")
+        .missing(.client(clientID))
     }
 }

@@ -7,7 +7,7 @@ extension StoreError {
         case .unavailable(let reason): self = .unavailable(reason)
         case .outcomeUnknown(let reason): self = .unavailable("the outcome is unknown: \(reason)")
         // Something hangs on it: a trigger's words are for whoever asked.
-        case .refused("55006", let message, _): self = .conflict(message)
+        case .refused("55006", let message, _): self = .conflict(.refused(message))
         case .refused(let sqlState, let message, _): self = .broken("\(sqlState): \(message)")
         case .undecodable(let reason): self = .broken(reason)
         }

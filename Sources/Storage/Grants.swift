@@ -270,7 +270,7 @@ extension Store {
         guard
             let endedAt = try await batched(GrantRevocation(grant: id, cause: cause), by: deadline)
         else {
-            throw .missing("there is no grant \(id); 'doornail session show ID' shows a login's")
+            throw .missing(.grant(id))
         }
         return endedAt
     }

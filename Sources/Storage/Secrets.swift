@@ -134,7 +134,7 @@ extension Store {
             } catch .refused("23505", _, _) {
                 continue
             } catch .refused("23514", _, _) {
-                throw .conflict("all 255 key ids have been given out")
+                throw .conflict(.noKeyIDLeft)
             } catch {
                 throw StoreError(error)
             }
@@ -148,7 +148,7 @@ extension Store {
     ) async throws(StoreError) -> UnixTime {
         let known = try await secrets().map(\.known)
         guard known.contains(where: { $0.keyID == keyID }) else {
-            throw .missing("there is no secret \(keyID); 'doornail secret list' shows all")
+            throw .missing(.secret(keyID))
         }
         let others = Set(known.filter { !$0.isRetired && $0.keyID != keyID }.map(\.keyID))
         guard
@@ -156,15 +156,11 @@ extension Store {
                 !$0.isDisjoint(with: others) || others.isEmpty
             })
         else {
-            throw .conflict(
-                "a running node has no other secret than \(keyID): start every node with a new one "
-                    + "first ('doornail secret' prints one)")
+            throw .conflict(.onlySecretOfNode(keyID))
         }
         let rows = try await proven(Secrets.retire, Int16(keyID), cause.reason, cause.actor)
         guard let first = rows.first, first.row.isFound else {
-            throw .conflict(
-                "secret \(keyID) is the only one that is not retired: start the nodes with a new one in "
-                    + "front of it first ('doornail secret' prints one)")
+            throw .conflict(.onlySecret(keyID))
         }
         return first.primary.time
     }

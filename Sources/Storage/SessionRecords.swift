@@ -170,7 +170,7 @@ extension Store {
     package func sessionRecord(_ id: Identifier) async throws(StoreError) -> SessionRecord {
         let rows = try await proven(SessionRecords.list, id.uuid, nil)
         guard let first = rows.first, let record = first.row.record(at: first.primary.time) else {
-            throw .missing("there is no session \(id); 'doornail session list' shows all")
+            throw .missing(.session(id))
         }
         return record
     }

@@ -234,7 +234,7 @@ extension Store {
         let rows = try await proven(
             Sessions.revoke, id.uuid, cause.reason, cause.actor, deadline: deadline)
         guard let first = rows.first, first.row.isFound else {
-            throw .missing("there is no session \(id); 'doornail session list' shows all")
+            throw .missing(.session(id))
         }
         return first.primary.time
     }

@@ -80,14 +80,3 @@ package struct Store: Sendable {
     /// on a commit, whatever it finds: a standby that has this commit has all before it.
     static let written = "SELECT pg_logical_emit_message(true, 'doornail', '') AS at"
 }
-
-/// Who ended something, and why: stored with every end, and logged.
-package struct Cause: Sendable, Hashable {
-    package let reason: String
-    package let actor: String
-
-    package init(reason: String, actor: String) {
-        self.reason = reason
-        self.actor = actor
-    }
-}

@@ -1,7 +1,7 @@
 package import OAuth
 package import Postgres
 
-/// How a user is named on the command line: by username or by id.
+/// A user as an operator names one: by username or by id.
 package struct UserReference: Sendable {
     let id: Identifier?
     let key: String
@@ -203,7 +203,7 @@ extension Store {
             UserRecords.create, user.id.uuid, user.username.text, user.username.key, user.name,
             user.email, user.isEmailVerified, user.passwordHash.text)
         guard rows.first?.row.isFound == true else {
-            throw .conflict("a user '\(user.username.text)' exists already")
+            throw .conflict(.userExists(user.username.text))
         }
     }
 
@@ -248,6 +248,6 @@ extension Store {
     }
 
     private func noUser(_ user: UserReference) -> StoreError {
-        .missing("there is no user '\(user.text)'; 'doornail user list' shows all")
+        .missing(.user(user.text))
     }
 }

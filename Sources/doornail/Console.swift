@@ -1,8 +1,10 @@
 import ArgumentParser
 import Foundation
 import OAuth
+import Operations
 import Postgres
 import Serving
+import Storage
 import Web
 
 /// Why a command failed, in words that say what to do. It exits 1.
@@ -47,21 +49,6 @@ enum Console {
         for (name, value) in fields where !value.isEmpty {
             Swift.print("\(name): \(printable(value))")
         }
-    }
-
-    /// A text from outside as a terminal may show it: nothing in it moves the cursor, or decides in
-    /// which order the words around it are read (Unicode TR36 §2.8).
-    static func printable(_ text: String) -> String {
-        var scalars = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars {
-            switch scalar.value {
-            case 0x00...0x1F, 0x7F...0x9F, 0x061C, 0x200E...0x200F, 0x2028...0x202E,
-                0x2066...0x2069:
-                scalars.append("\u{FFFD}")
-            default: scalars.append(scalar)
-            }
-        }
-        return String(scalars)
     }
 
     /// The beginning of a text that may be long, for a table.
@@ -109,22 +96,7 @@ enum Console {
     }
 
     /// Who runs the command, for the audit trail.
-    static var actor: String {
-        "cli:" + (NSUserName().isEmpty ? "\(getuid())" : NSUserName())
-    }
-}
-
-extension PostgresTime {
-    /// RFC 3339, in UTC and whole seconds.
-    var text: String {
-        Date(timeIntervalSince1970: Double(microseconds / 1_000_000))
-            .formatted(.iso8601)
-    }
-}
-
-extension UnixTime {
-    /// RFC 3339, in UTC.
-    var text: String {
-        Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+    static var actor: Actor {
+        .commandLine(NSUserName().isEmpty ? "\(getuid())" : NSUserName())
     }
 }

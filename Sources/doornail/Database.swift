@@ -1,7 +1,7 @@
 import Cluster
 import Foundation
 import Logging
-import OAuth
+import Operations
 import Postgres
 import Serving
 import Storage
@@ -15,14 +15,11 @@ struct UnreachableDatabase: Error, CustomStringConvertible {
 }
 
 /// The database as commands use it: opened, of the right version, and closed again.
-struct Database: Sendable {
-    let store: Store
-    let revoker: Revoker
-
+enum Database {
     /// Runs a command's work with the database open.
     static func with<Result: Sendable>(
         _ options: DatabaseOptions, connections: Int = 2, checkingSecrets: Bool = true,
-        _ work: @escaping @Sendable (Database, Settings) async throws -> Result
+        _ work: @escaping @Sendable (Operations, Settings) async throws -> Result
     ) async throws -> Result {
         let settings = try await loadSettings(options)
         let logger = try logOutput(settings, level: .notice, format: .text)
@@ -33,7 +30,8 @@ struct Database: Sendable {
             PostgresPool.Configuration(
                 url: url, size: connections, applicationName: "doornail", prepares: false),
             logger: logger)
-        let database = Database(store: store, revoker: Revoker(store: store, logger: logger))
+        let operations = Operations(
+            store: store, revoker: Revoker(store: store, logger: logger), actor: Console.actor)
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask {
                 try await store.run()
@@ -41,8 +39,13 @@ struct Database: Sendable {
             }
             group.addTask {
                 try await explaining(store) {
-                    if checkingSecrets { try await requireSecrets(settings, store) }
-                    return try await work(database, settings)
+                    // A command with another node's configuration is refused before it does anything.
+                    // Without any secret, commands that need none work.
+                    let hasSecrets = settings[.secret] != nil || settings[.secretFile] != nil
+                    if checkingSecrets, hasSecrets {
+                        try await operations.requireFitting { try settings.secrets() }
+                    }
+                    return try await work(operations, settings)
                 }
             }
             defer { group.cancelAll() }
@@ -53,33 +56,18 @@ struct Database: Sendable {
         }
     }
 
-    /// That secrets which are given are those of this database: a command with another node's
-    /// configuration is refused before it does anything. Without any, commands that need none work.
-    private static func requireSecrets(_ settings: Settings, _ store: Store) async throws {
-        guard settings[.secret] != nil || settings[.secretFile] != nil else { return }
-        do {
-            let known = try await store.secrets().map(\.known)
-            if !known.isEmpty {
-                _ = try SecretRules.unknown(secrets: settings.secrets(), known: known)
-            }
-        } catch let refusal as SecretRules.Refusal {
-            throw CommandFailure(Node.StartError.secrets(refusal).description)
-        }
-    }
-
-    /// Says why the database cannot be reached, where that is what failed.
+    /// Says what is wrong where something is: why the database cannot be reached, too.
     private static func explaining<Result>(
         _ store: Store, _ work: () async throws -> Result
     ) async throws -> Result {
         do {
             return try await work()
-        } catch let error as StoreError {
-            if case .unavailable(let reason) = error {
-                throw CommandFailure(
-                    "the database cannot answer for certain: \(store.pool.status.lastError ?? reason)"
-                )
-            }
-            throw CommandFailure(error.description)
+        } catch Problem.store(.unavailable(let reason)) {
+            throw CommandFailure(
+                "the database cannot answer for certain: \(store.pool.status.lastError ?? reason)"
+            )
+        } catch let problem as Problem {
+            throw CommandFailure(problem.sentence)
         }
     }
 

@@ -126,7 +126,7 @@ struct Server {
                 _ = try SecretRules.unknown(secrets: settings.secrets(), known: known)
             }
         } catch let refusal as SecretRules.Refusal {
-            throw CommandFailure(Node.StartError.secrets(refusal).description)
+            throw CommandFailure(refusal.sentence)
         } catch let error where Backend.mayPass(error) {
             return
         }
@@ -194,8 +194,10 @@ struct Backend: Service {
             group.addTask {
                 do {
                     try await node.run(onReady: onReady)
-                } catch let error as Node.StartError {
-                    throw CommandFailure(error.description)
+                } catch Node.StartError.secrets(let refusal) {
+                    throw CommandFailure(refusal.sentence)
+                } catch Node.StartError.store(let error) {
+                    throw CommandFailure(error.sentence)
                 }
             }
             group.addTask { await tidy() }

@@ -105,7 +105,7 @@ import Testing
             let retired = await #expect(throws: Node.StartError.self) {
                 try await TestNode(fixture, secrets: Self.a).running {}
             }
-            #expect(retired?.description.contains("DOORNAIL_SECRET") == true)
+            #expect(retired?.description.contains("(key id 2)") == true)
         }
     }
 

@@ -226,7 +226,7 @@ import Testing
             redirectURIs: ["/relative"], audiences: ["not absolute"], retryWindowSeconds: 3601)
         #expect(registration.problems.count == 4)
         registration = ClientRegistration(name: "", method: .any, grantTypes: [])
-        #expect(registration.problems == ["the name is empty"])
+        #expect(registration.problems == [.nameEmpty])
         #expect(ClientRegistration(name: "x", method: .any, grantTypes: []).problems.isEmpty)
     }
 
@@ -257,10 +257,7 @@ import Testing
     func answersHaveTheirOwnParameters(uri: String, name: String?) {
         let registration = ClientRegistration(
             name: "x", method: .any, grantTypes: [.authorizationCode], redirectURIs: [uri])
-        let expected = name.map {
-            "the redirect URI '\(uri)' has a parameter '\($0)', which the answer has itself"
-        }
-        #expect(registration.problems == (expected.map { [$0] } ?? []))
+        #expect(registration.problems == (name.map { [.answerParameter($0, in: uri)] } ?? []))
         // What comes after a logout is no such answer.
         let after = ClientRegistration(
             name: "x", method: .any, grantTypes: [], postLogoutRedirectURIs: [uri])

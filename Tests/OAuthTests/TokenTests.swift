@@ -165,7 +165,7 @@ import Testing
         String(repeating: "x", count: 40) + "é", String(repeating: "x ", count: 40), "", ",", " , ",
     ])
     func refusesBadSecrets(text: String) {
-        let error = #expect(throws: ServerSecret.InvalidSecret.self) { try ServerSecret.list(text) }
+        let error = #expect(throws: ServerSecret.Invalid.self) { try ServerSecret.list(text) }
         if text.utf8.count > 5 {
             #expect(error?.description.contains(text) == false)
         }

@@ -48,58 +48,90 @@ package struct ClientRegistration: Sendable, Equatable {
         grantTypes.isEmpty ? .audience : .own
     }
 
-    /// Everything that is wrong with it, in words for whoever registers it; empty if it may be.
-    package var problems: [String] {
-        var problems: [String] = []
-        if name.isEmpty { problems.append("the name is empty") }
-        if name.utf8.count > Limits.nameBytes {
-            problems.append("the name is longer than \(Limits.nameBytes) bytes")
-        }
+    /// What can be wrong with a registration.
+    package enum Problem: Sendable, Hashable {
+        case nameEmpty
+        case nameTooLong
+        case nameWithControlCharacter
+        case clientCredentialsForPublicClient
+        case refreshTokenAlone
+        case noRedirectURI
+        case publicClientWithoutRotation
+        case tooManyRedirectURIs
+        case uri(String, problem: String)
+        /// A redirect URI has a parameter that every answer has.
+        case answerParameter(String, in: String)
+        case scopeTooLong
+        case tooManyAudiences
+        case audience(String)
+        case retryWindow
+    }
+
+    /// Everything that is wrong with it; empty if it may be.
+    package var problems: [Problem] {
+        var problems: [Problem] = []
+        if name.isEmpty { problems.append(.nameEmpty) }
+        if name.utf8.count > Limits.nameBytes { problems.append(.nameTooLong) }
         if name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
-            problems.append("the name has a control character")
+            problems.append(.nameWithControlCharacter)
         }
         if method.isPublic, grantTypes.contains(.clientCredentials) {
-            problems.append("a public client cannot have the grant client_credentials")
+            problems.append(.clientCredentialsForPublicClient)
         }
         if grantTypes.contains(.refreshToken), !grantTypes.contains(.authorizationCode) {
-            problems.append(
-                "the grant refresh_token comes with authorization_code, and alone gives nothing")
+            problems.append(.refreshTokenAlone)
         }
         if grantTypes.contains(.authorizationCode), redirectURIs.isEmpty {
-            problems.append("the grant authorization_code needs a redirect URI (--redirect-uri)")
+            problems.append(.noRedirectURI)
         }
         if method.isPublic, !rotates, grantTypes.contains(.refreshToken) {
-            problems.append(
-                "a public client's refresh tokens have to rotate (RFC 9700 §2.2.2)")
+            problems.append(.publicClientWithoutRotation)
         }
         if redirectURIs.count + postLogoutRedirectURIs.count > Limits.redirectURIs {
-            problems.append("there are more than \(Limits.redirectURIs) redirect URIs")
+            problems.append(.tooManyRedirectURIs)
         }
         let backchannel = backchannelLogoutURI.map { [$0] } ?? []
         for uri in redirectURIs + postLogoutRedirectURIs + backchannel {
             if let problem = RedirectURI.problem(with: uri) {
-                problems.append("the URI '\(uri)' \(problem)")
+                problems.append(.uri(uri, problem: problem))
             }
         }
         for uri in redirectURIs {
             if let name = RedirectURI.answerParameter(in: uri) {
-                problems.append(
-                    "the redirect URI '\(uri)' has a parameter '\(name)', which the answer has itself"
-                )
+                problems.append(.answerParameter(name, in: uri))
             }
         }
-        if scope.description.utf8.count > Limits.scopeBytes {
-            problems.append("the scope is longer than \(Limits.scopeBytes) bytes")
-        }
-        if audiences.count > Limits.audiences {
-            problems.append("there are more than \(Limits.audiences) audiences")
-        }
-        for uri in audiences where !Client.isAudience(uri) {
-            problems.append("the audience '\(uri)' is not an absolute URI without a fragment")
-        }
-        if !(0...3600).contains(retryWindowSeconds) {
-            problems.append("the retry window is not between 0 and 3600 seconds")
-        }
+        if scope.description.utf8.count > Limits.scopeBytes { problems.append(.scopeTooLong) }
+        if audiences.count > Limits.audiences { problems.append(.tooManyAudiences) }
+        for uri in audiences where !Client.isAudience(uri) { problems.append(.audience(uri)) }
+        if !(0...3600).contains(retryWindowSeconds) { problems.append(.retryWindow) }
         return problems
+    }
+}
+
+extension ClientRegistration.Problem: CustomStringConvertible {
+    /// In words for whoever registers the client.
+    package var description: String {
+        switch self {
+        case .nameEmpty: "the name is empty"
+        case .nameTooLong: "the name is longer than \(Limits.nameBytes) bytes"
+        case .nameWithControlCharacter: "the name has a control character"
+        case .clientCredentialsForPublicClient:
+            "a public client cannot have the grant client_credentials"
+        case .refreshTokenAlone:
+            "the grant refresh_token comes with authorization_code, and alone gives nothing"
+        case .noRedirectURI: "the grant authorization_code needs a redirect URI"
+        case .publicClientWithoutRotation:
+            "a public client's refresh tokens have to rotate (RFC 9700 §2.2.2)"
+        case .tooManyRedirectURIs: "there are more than \(Limits.redirectURIs) redirect URIs"
+        case .uri(let uri, let problem): "the URI '\(uri)' \(problem)"
+        case .answerParameter(let name, let uri):
+            "the redirect URI '\(uri)' has a parameter '\(name)', which the answer has itself"
+        case .scopeTooLong: "the scope is longer than \(Limits.scopeBytes) bytes"
+        case .tooManyAudiences: "there are more than \(Limits.audiences) audiences"
+        case .audience(let uri):
+            "the audience '\(uri)' is not an absolute URI without a fragment"
+        case .retryWindow: "the retry window is not between 0 and 3600 seconds"
+        }
     }
 }

@@ -28,29 +28,35 @@ package struct ServerSecret: Sendable, CustomStringConvertible {
     private let text: Redacted<[UInt8]>
 
     /// Takes a secret of 32 to 1024 characters without spaces or commas.
-    package init(_ text: String) throws(InvalidSecret) {
+    package init(_ text: String) throws(Invalid) {
         let bytes = Array(text.utf8)
-        guard Limits.secretBytes.contains(bytes.count) else {
-            throw InvalidSecret(
-                description: "a secret has \(bytes.count) characters, and needs at least "
-                    + "\(Limits.secretBytes.lowerBound) (at most \(Limits.secretBytes.upperBound)); "
-                    + "'doornail secret' prints a good one")
-        }
+        guard Limits.secretBytes.contains(bytes.count) else { throw .length(bytes.count) }
         guard bytes.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ",") }) else {
-            throw InvalidSecret(
-                description: "a secret has a character outside printable ASCII, or a space; "
-                    + "'doornail secret' prints a good one")
+            throw .character
         }
         self.text = Redacted(bytes)
     }
 
-    /// Why a text is no secret, in words for the operator; it never contains the text.
-    package struct InvalidSecret: Error, Sendable, CustomStringConvertible {
-        package let description: String
+    /// Why a text is no secret; it never contains the text.
+    package enum Invalid: Error, Sendable, CustomStringConvertible {
+        case empty
+        case length(Int)
+        /// One that is not printable ASCII, or a space.
+        case character
+
+        package var description: String {
+            switch self {
+            case .empty: "the secret is empty"
+            case .length(let count):
+                "a secret has \(count) characters, and needs at least "
+                    + "\(Limits.secretBytes.lowerBound) (at most \(Limits.secretBytes.upperBound))"
+            case .character: "a secret has a character outside printable ASCII, or a space"
+            }
+        }
     }
 
     /// Reads a comma-separated list, the signing secret first (`DOORNAIL_SECRET`).
-    package static func list(_ text: String) throws(InvalidSecret) -> [ServerSecret] {
+    package static func list(_ text: String) throws(Invalid) -> [ServerSecret] {
         var secrets: [ServerSecret] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: true) {
             let trimmed = part.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }
@@ -59,9 +65,7 @@ package struct ServerSecret: Sendable, CustomStringConvertible {
             // The same secret given twice is one secret.
             if !secrets.contains(where: { $0.text == secret.text }) { secrets.append(secret) }
         }
-        guard !secrets.isEmpty else {
-            throw InvalidSecret(description: "the secret is empty; 'doornail secret' prints one")
-        }
+        guard !secrets.isEmpty else { throw .empty }
         return secrets
     }
 

@@ -1,7 +1,6 @@
 import ArgumentParser
-import Cluster
 import OAuth
-import Storage
+import Operations
 
 /// `doornail key`: the keys that ID tokens are signed with.
 struct KeyCommand: AsyncParsableCommand {
@@ -20,55 +19,14 @@ struct KeyCommand: AsyncParsableCommand {
         throw ValidationError("say what to do: 'doornail key list' or 'doornail key rotate'")
     }
 
-    struct Row: Encodable {
-        let kid: String
-        let algorithm: String
-        let created_at: String
-        /// `next`, `signing`, `published` (until its last tokens are over), `over` or `withdrawn`.
-        let state: String
-        let withdrawn_at: String?
-        let withdrawn_by: String?
-        /// The secrets that its private part is kept under.
-        let key_ids: [Int]
-    }
-
-    static func rows(_ store: Store) async throws -> [Row] {
-        let (records, now) = try await store.signingKeys()
-        // One without a copy can be opened by nobody, and signs nothing.
-        let known = records.filter { !$0.copies.isEmpty }.map(\.known)
-        let signing = SigningAlgorithm.allCases.compactMap {
-            SigningKeyRules.signer($0, among: known, at: now)
-        }
-        let published = SigningKeyRules.published(among: known, at: now).map(\.kid)
-        return records.map { record in
-            let key = record.known
-            let signer = signing.first { $0.algorithm == key.algorithm }
-            let state =
-                if key.isWithdrawn {
-                    "withdrawn"
-                } else if key.kid == signer?.kid {
-                    "signing"
-                } else if !published.contains(key.kid) {
-                    "over"
-                } else {
-                    signer.map { $0.createdAt < key.createdAt } == true ? "next" : "published"
-                }
-            return Row(
-                kid: key.kid, algorithm: key.algorithm.rawValue, created_at: key.createdAt.text,
-                state: state, withdrawn_at: record.withdrawnAt?.text,
-                withdrawn_by: record.withdrawnBy, key_ids: record.copies.keys.sorted().map(Int.init)
-            )
-        }
-    }
-
-    static func print(_ rows: [Row], json: Bool) throws {
+    static func print(_ keys: [KeyDocument], json: Bool) throws {
         if json {
-            try Console.print(json: rows)
-        } else if rows.isEmpty {
+            try Console.print(json: keys)
+        } else if keys.isEmpty {
             Swift.print("No keys yet: 'doornail serve' makes them when it starts.")
         } else {
             Console.print(
-                table: rows.map { [$0.kid, $0.algorithm, $0.created_at, $0.state] },
+                table: keys.map { [$0.kid, $0.algorithm, $0.created_at, $0.state] },
                 header: ["KID", "ALGORITHM", "CREATED", "STATE"])
         }
     }
@@ -82,8 +40,8 @@ struct KeyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let json = output.json
-            try await Database.with(database, checkingSecrets: false) { database, _ in
-                try KeyCommand.print(await KeyCommand.rows(database.store), json: json)
+            try await Database.with(database, checkingSecrets: false) { operations, _ in
+                try KeyCommand.print(await operations.signingKeys(), json: json)
             }
         }
     }
@@ -112,27 +70,10 @@ struct KeyCommand: AsyncParsableCommand {
         func run() async throws {
             let (json, now) = (output.json, now)
             let algorithms = algorithm.map { [$0] } ?? SigningAlgorithm.allCases
-            try await Database.with(database) { database, settings in
-                let store = database.store
-                let held = try await SigningKeyring.held(settings.secrets(), in: store)
-                guard !held.isEmpty else {
-                    throw CommandFailure(
-                        "no secret that is in use is given, and keys are kept under them: set "
-                            + "DOORNAIL_SECRET or DOORNAIL_SECRET_FILE as the nodes have it")
-                }
-                for algorithm in algorithms {
-                    let kid = try await SigningKeyring.add(
-                        algorithm, under: held, insisting: true, in: store)
-                    guard let kid else {
-                        throw CommandFailure(
-                            "no new key for \(algorithm.rawValue) was made; try again")
-                    }
-                    if now {
-                        try await store.withdrawSigningKeys(
-                            algorithm, except: kid, by: Console.actor)
-                    }
-                }
-                try KeyCommand.print(await KeyCommand.rows(store), json: json)
+            try await Database.with(database) { operations, settings in
+                let keys = try await operations.rotateSigningKeys(
+                    algorithms, secrets: settings.secrets(), withdrawing: now)
+                try KeyCommand.print(keys, json: json)
             }
         }
     }

@@ -1,6 +1,5 @@
 import ArgumentParser
-import Cluster
-import Storage
+import Operations
 
 /// `doornail restored`: to be run after the database was restored from a backup.
 struct RestoredCommand: AsyncParsableCommand {
@@ -19,13 +18,9 @@ struct RestoredCommand: AsyncParsableCommand {
 
     func run() async throws {
         let json = output.json
-        try await Database.with(database, checkingSecrets: false) { database, _ in
-            let nodes = try await database.store.roll().nodes.count
-            let receipt = try await database.revoker.end(
-                .everything,
-                because: Cause(reason: "restored from a backup", actor: Console.actor))
-            try Ended(kind: "every", subject: "login and token", receipt: receipt)
-                .print(json: json)
+        try await Database.with(database, checkingSecrets: false) { operations, _ in
+            let (ended, nodes) = try await operations.endEverything()
+            try ended.print(json: json)
             if nodes > 0 {
                 Console.error(
                     "\(nodes) nodes run or ran a moment ago: restart each that was not stopped")

@@ -1,7 +1,5 @@
 import ArgumentParser
-import Cluster
-import OAuth
-import Storage
+import Operations
 
 /// `doornail revoke`: ends things, and returns once that holds on every node.
 struct RevokeCommand: AsyncParsableCommand {
@@ -41,38 +39,9 @@ struct RevokeCommand: AsyncParsableCommand {
         func run() async throws {
             let json = output.json
             let text = try Console.readSecret(named: "token")
-            try await Database.with(database) { database, settings in
-                guard let token = try await Keys.open(text, settings, database.store) else {
-                    // At /revoke this is a 200 (RFC 7009 §2.2); a person who cut a token while
-                    // copying it must not believe that the real one is dead.
-                    throw CommandFailure(
-                        "nothing was ended: this is no token of this server, or not all of it")
-                }
-                let state = try await database.store.liveness(of: token)
-                guard let ending = Self.ending(of: token, grant: state.grant) else {
-                    // It is ours, and was read with proof to be dead: what was asked for holds.
-                    try Ended(
-                        kind: "grant", subject: token.grant?.description ?? "", receipt: nil
-                    ).print(json: json)
-                    return
-                }
-                let receipt = try await database.revoker.end(
-                    ending, because: Cause(reason: "revoked", actor: Console.actor))
-                try Ended(kind: ending.kind, subject: ending.subject, receipt: receipt)
+            try await Database.with(database) { operations, settings in
+                try await operations.revokeToken(text, secrets: settings.secrets())
                     .print(json: json)
-            }
-        }
-
-        /// What ends a token; nil where its grant is gone, and nothing is left to end.
-        private static func ending(of token: OAuth.Token, grant: GrantState?) -> Ending? {
-            switch token {
-            case .refresh:
-                return grant.map { Ending.grant($0.id) }
-            case .access(let access):
-                switch access.subject {
-                case .client(let client, _): return Ending.token(access, client: client)
-                case .grant: return grant.map { Ending.token(access, client: $0.client) }
-                }
             }
         }
     }
@@ -92,7 +61,10 @@ struct RevokeCommand: AsyncParsableCommand {
         func run() async throws {
             let id = try id.identifier(
                 shownBy: "doornail session show ID' or 'doornail user show NAME")
-            try await RevokeCommand.end(.grant(id), database, output)
+            let json = output.json
+            try await Database.with(database) { operations, _ in
+                try await operations.revokeGrant(id).print(json: json)
+            }
         }
     }
 
@@ -113,7 +85,10 @@ struct RevokeCommand: AsyncParsableCommand {
 
         func run() async throws {
             let id = try id.identifier(shownBy: "doornail session list")
-            try await RevokeCommand.end(.session(id), database, output)
+            let json = output.json
+            try await Database.with(database) { operations, _ in
+                try await operations.revokeSession(id).print(json: json)
+            }
         }
     }
 
@@ -129,8 +104,10 @@ struct RevokeCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await RevokeCommand.end(
-                .user(UserReference(name.text)), done: "Ended every login of", database, output)
+            let (name, json) = (name.text, output.json)
+            try await Database.with(database) { operations, _ in
+                try await operations.revokeUser(name).print("Ended every login of", json: json)
+            }
         }
     }
 
@@ -146,41 +123,10 @@ struct RevokeCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            try await RevokeCommand.end(.client(name.text), database, output)
-        }
-    }
-
-    /// Ends something, and says so.
-    private static func end(
-        _ ending: Ending, done: String = "Ended", _ options: DatabaseOptions,
-        _ output: OutputOptions
-    ) async throws {
-        let json = output.json
-        try await Database.with(options) { database, _ in
-            let receipt = try await database.revoker.end(
-                ending, because: Cause(reason: "revoked", actor: Console.actor))
-            try Ended(kind: ending.kind, subject: ending.subject, receipt: receipt)
-                .print(done, json: json)
-        }
-    }
-}
-
-/// Opens tokens for commands, which are no nodes.
-enum Keys {
-    /// The token that a text is, nil where it is none of ours.
-    static func open(
-        _ text: Redacted<String>, _ settings: Settings, _ store: Store
-    ) async throws -> Token? {
-        let ring: KeyRing
-        do {
-            ring = try await Node.ring(for: settings.secrets(), from: store)
-        } catch let error as Node.StartError {
-            throw CommandFailure(error.description)
-        }
-        switch TokenCodec(ring).open(text.value) {
-        case .authentic(let token): return token
-        // The ring was read a moment ago, and every unretired secret is in it.
-        case .forged, .unknownKey, .secretMissing: return nil
+            let (id, json) = (name.text, output.json)
+            try await Database.with(database) { operations, _ in
+                try await operations.revokeClient(id).print(json: json)
+            }
         }
     }
 }

@@ -1,8 +1,6 @@
 import ArgumentParser
-import Cluster
-import Foundation
 import OAuth
-import Storage
+import Operations
 
 /// `doornail secret`: prints a new one; `list`, `retire`.
 struct SecretCommand: AsyncParsableCommand {
@@ -46,32 +44,17 @@ struct SecretCommand: AsyncParsableCommand {
         @OptionGroup var database: DatabaseOptions
         @OptionGroup var output: OutputOptions
 
-        struct Row: Encodable {
-            let key_id: Int
-            let fingerprint: String
-            let added_at: String
-            let retired_at: String?
-            let retired_by: String?
-        }
-
         func run() async throws {
             let json = output.json
-            try await Database.with(database, checkingSecrets: false) { database, _ in
-                let rows = try await database.store.secrets().map { secret in
-                    Row(
-                        key_id: Int(secret.known.keyID),
-                        fingerprint: secret.known.fingerprint.prefix(8)
-                            .map { String(format: "%02x", $0) }.joined(),
-                        added_at: secret.addedAt.text, retired_at: secret.retiredAt?.text,
-                        retired_by: secret.retiredBy)
-                }
+            try await Database.with(database, checkingSecrets: false) { operations, _ in
+                let secrets = try await operations.secrets()
                 if json {
-                    try Console.print(json: rows)
-                } else if rows.isEmpty {
+                    try Console.print(json: secrets)
+                } else if secrets.isEmpty {
                     print("No secret yet: 'doornail serve' makes its own known when it starts.")
                 } else {
                     Console.print(
-                        table: rows.map {
+                        table: secrets.map {
                             [
                                 String($0.key_id), $0.fingerprint, $0.added_at,
                                 $0.retired_at ?? "in use",
@@ -95,37 +78,21 @@ struct SecretCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let json = output.json
-            let id = id
-            try await Database.with(database, checkingSecrets: false) { database, _ in
-                let receipt = try await database.revoker.end(
-                    .secret(id), because: Cause(reason: "retired", actor: Console.actor))
-                try Ended(kind: "secret", subject: String(id), receipt: receipt)
-                    .print("Retired", json: json)
+            let (id, json) = (id, output.json)
+            try await Database.with(database, checkingSecrets: false) { operations, _ in
+                try await operations.retireSecret(id).print("Retired", json: json)
             }
         }
     }
 }
 
-/// What a command that ended something prints.
-struct Ended: Encodable {
-    let ended: String
-    let subject: String
-    let ended_at: String?
-
-    /// - Parameter receipt: nil where there was nothing left to end.
-    init(kind: String, subject: String, receipt: Receipt?) {
-        ended = kind
-        self.subject = subject
-        ended_at = receipt?.endedAt.text
-    }
-
+extension Ended {
     /// - Parameter done: what happened to it, in a word.
     func print(_ done: String = "Ended", json: Bool) throws {
         if json {
             try Console.print(json: self)
         } else {
-            let what = "\(ended) \(Console.printable(subject))"
+            let what = "\(ended) \(printable(subject))"
             Swift.print(
                 (ended_at.map { "\(done) \(what) at \($0). " } ?? "The \(what) is gone already. ")
                     + "Nothing of it is active on any node any more.")

@@ -1,6 +1,5 @@
 import ArgumentParser
-import OAuth
-import Storage
+import Operations
 
 /// `doornail session`: who is logged in, and where.
 struct SessionCommand: AsyncParsableCommand {
@@ -33,17 +32,12 @@ struct SessionCommand: AsyncParsableCommand {
 
         func run() async throws {
             let (name, json) = (user?.text, output.json)
-            try await Database.with(database) { database, _ in
-                var user: UserRecord?
-                if let name {
-                    user = try await database.store.userRecord(UserReference(name))
-                }
-                let documents = try await database.store.sessionRecords(of: user?.id)
-                    .map { SessionDocument($0) }
+            try await Database.with(database) { operations, _ in
+                let (documents, username) = try await operations.sessions(of: name)
                 if json {
                     try Console.print(json: documents)
                 } else if documents.isEmpty {
-                    let who = user.map { Console.printable($0.username) }
+                    let who = username.map(printable)
                     print(who.map { "\($0) is not logged in anywhere." } ?? "Nobody is logged in.")
                 } else {
                     Console.print(
@@ -74,52 +68,14 @@ struct SessionCommand: AsyncParsableCommand {
         func run() async throws {
             let id = try id.identifier(shownBy: "doornail session list")
             let json = output.json
-            try await Database.with(database) { database, _ in
-                let record = try await database.store.sessionRecord(id)
-                let grants = try await database.store.grantRecords(inSession: id)
-                try SessionDocument(record, grants: grants).print(json: json)
+            try await Database.with(database) { operations, _ in
+                try await operations.session(id).print(json: json)
             }
         }
     }
 }
 
-/// A login as commands print it.
-struct SessionDocument: Encodable {
-    let id: String
-    let user: String?
-    let user_agent: String?
-    let address: String?
-    let amr: [String]
-    let created_at: String
-    let authenticated_at: String
-    let last_seen_at: String
-    let expires_at: String
-    let clients: [String]
-    /// `alive`, or why it is not; where it was asked for, like the grants.
-    let state: String?
-    let ended_at: String?
-    let ended_reason: String?
-    let ended_by: String?
-    let grants: [GrantDocument]?
-
-    init(_ record: SessionRecord, grants: [GrantRecord]? = nil) {
-        id = record.id.description
-        user = record.username
-        user_agent = record.userAgent
-        address = record.address
-        amr = record.amr
-        created_at = record.createdAt.text
-        authenticated_at = record.authenticatedAt.text
-        last_seen_at = record.lastSeenAt.text
-        expires_at = record.expiresAt.text
-        clients = record.clients
-        state = grants == nil ? nil : record.death?.rawValue ?? "alive"
-        ended_at = record.endedAt?.text
-        ended_reason = record.endedReason
-        ended_by = record.endedBy
-        self.grants = grants?.map(GrantDocument.init)
-    }
-
+extension SessionDocument {
     func print(json: Bool) throws {
         if json {
             try Console.print(json: self)
@@ -145,42 +101,14 @@ struct SessionDocument: Encodable {
     }
 }
 
-/// A grant as commands print it.
-struct GrantDocument: Encodable {
-    let id: String
-    let client_id: String
-    let client_name: String
-    let session: String
-    let scope: String
-    let audiences: [String]
-    let offline: Bool
-    let created_at: String
-    let last_used_at: String
-    let expires_at: String
-    /// `alive`, or why it is not.
-    let state: String
-
-    init(_ record: GrantRecord) {
-        id = record.id.description
-        client_id = record.clientID
-        client_name = record.clientName
-        session = record.session.description
-        scope = record.scope.description
-        audiences = record.audience
-        offline = record.isOffline
-        created_at = record.createdAt.text
-        last_used_at = record.lastUsedAt.text
-        expires_at = record.expiresAt.text
-        state = record.death?.rawValue ?? "alive"
-    }
-
+extension GrantDocument {
     static func print(_ grants: [GrantDocument]) {
         Console.print(
             table: grants.map {
                 [
                     $0.id, $0.client_id, $0.client_name, Console.shortened($0.scope),
                     $0.last_used_at,
-                    $0.state != "alive"
+                    $0.state != alive
                         ? $0.state : $0.offline ? "outlives its login" : "ends with its login",
                 ]
             },

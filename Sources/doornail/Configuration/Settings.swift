@@ -116,13 +116,16 @@ struct Settings: Sendable {
         do {
             return try Issuer(text)
         } catch {
-            throw Invalid(description: "\(error)", isUsage: flagged.contains(.issuer))
+            throw Invalid(
+                description: "\(error); give a URL like https://login.example.com "
+                    + "(DOORNAIL_ISSUER or --issuer)",
+                isUsage: flagged.contains(.issuer))
         }
     }
 
     /// The server's secrets, the signing one first.
     func secrets() throws -> [ServerSecret] {
-        if let text = self[.secret] { return try ServerSecret.list(text) }
+        if let text = self[.secret] { return try secrets(in: text) }
         guard let path = self[.secretFile] else {
             throw Invalid(
                 description: "DOORNAIL_SECRET is not set; 'doornail secret' prints one, "
@@ -137,8 +140,17 @@ struct Settings: Sendable {
                 description: "the secret file \(path) cannot be read: "
                     + "\((error as NSError).localizedDescription)")
         }
-        return try ServerSecret.list(
-            text.replacingOccurrences(of: "\n", with: ",").replacingOccurrences(of: "\r", with: ""))
+        return try secrets(
+            in: text.replacingOccurrences(of: "\n", with: ",")
+                .replacingOccurrences(of: "\r", with: ""))
+    }
+
+    private func secrets(in text: String) throws(Invalid) -> [ServerSecret] {
+        do {
+            return try ServerSecret.list(text)
+        } catch {
+            throw Invalid(description: error.sentence)
+        }
     }
 
     private func secretFile(_ path: String) -> SecretFile {

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import OAuth
+import Operations
 import Postgres
 import ServiceLifecycle
 import Serving
@@ -115,7 +116,7 @@ struct DevServer {
             audiences: [Self.audience])
     }
 
-    private static let remade = Cause(reason: "made anew for the demo", actor: Console.actor)
+    private static let remade = Cause(reason: "made anew for the demo", by: Console.actor)
 
     /// Makes a demo client, or gives the one that is there this registration and the secret of the
     /// file.
@@ -126,7 +127,7 @@ struct DevServer {
         let hash = ClientSecret.hash(secret)
         do {
             try await store.createClient(
-                id, id: newIdentifier(), registration, secretHash: hash)
+                id, id: Operations.newIdentifier(), registration, secretHash: hash)
         } catch StoreError.conflict {
             let record = try await store.clientRecord(id)
             if record.client.registration != registration {
@@ -155,7 +156,7 @@ struct DevServer {
         if present == nil {
             try await store.createUser(
                 NewUser(
-                    id: newIdentifier(), username: username, name: "Ada Lovelace",
+                    id: Operations.newIdentifier(), username: username, name: "Ada Lovelace",
                     email: "ada@demo.example", isEmailVerified: true, passwordHash: hash))
         } else {
             _ = try await store.endUser(

@@ -1,7 +1,6 @@
 import ArgumentParser
-import Cluster
-import Foundation
 import OAuth
+import Operations
 import Storage
 
 struct ClientCreate: AsyncParsableCommand {
@@ -18,9 +17,7 @@ struct ClientCreate: AsyncParsableCommand {
 
     private func registration() throws -> ClientRegistration {
         guard Client.isClientID(id) else {
-            throw ValidationError(
-                "--id: a client id is 1 to \(Limits.clientIDBytes) characters of printable ASCII "
-                    + "without spaces, and not in UUID form")
+            throw ValidationError("--id: \(Problem.clientIDRule)")
         }
         return try client.applied(
             to: ClientRegistration(name: id, method: .any, grantTypes: client.grantTypes()))
@@ -33,12 +30,8 @@ struct ClientCreate: AsyncParsableCommand {
     func run() async throws {
         let (id, json) = (id, output.json)
         let registration = try registration()
-        try await Database.with(database) { database, _ in
-            let secret = registration.method.isPublic ? nil : newSecret()
-            try await database.store.createClient(
-                id, id: newIdentifier(), registration, secretHash: secret.map(ClientSecret.hash))
-            try await ClientDocument(database.store.clientRecord(id), secret: secret)
-                .print(json: json)
+        try await Database.with(database) { operations, _ in
+            try await operations.createClient(id, registration).print(json: json)
         }
     }
 }
@@ -62,18 +55,10 @@ struct ClientUpdate: AsyncParsableCommand {
 
     func run() async throws {
         let (id, json, client) = (name.text, output.json, client)
-        try await Database.with(database) { database, _ in
-            let record = try await database.store.clientRecord(id)
-            let before = record.client.registration
-            let after = try client.applied(to: before)
-            let secret = before.method.isPublic && !after.method.isPublic ? newSecret() : nil
-            _ = try await database.revoker.end(
-                .clientChanged(
-                    ClientChange(
-                        to: after, of: record, secretHash: secret.map(ClientSecret.hash))),
-                because: Cause(reason: "updated", actor: Console.actor))
-            try await ClientDocument(database.store.clientRecord(id), secret: secret)
-                .print(json: json)
+        try await Database.with(database) { operations, _ in
+            let record = try await operations.clientRecord(id)
+            let registration = try client.applied(to: record.client.registration)
+            try await operations.updateClient(record, to: registration).print(json: json)
         }
     }
 }
@@ -108,37 +93,17 @@ struct ClientRotateSecret: AsyncParsableCommand {
 
     func run() async throws {
         let (id, json, now, finish) = (name.text, output.json, now, finish)
-        try await Database.with(database) { database, _ in
-            let before = try await database.store.clientRecord(id)
-            guard !before.client.isPublic else {
-                throw CommandFailure("the client '\(id)' is public and has no secret")
+        try await Database.with(database) { operations, _ in
+            if finish {
+                try await operations.endPreviousClientSecret(id).print(json: json)
+                return
             }
-            let cause = Cause(
-                reason: finish ? "old secret ended" : "secret rotated", actor: Console.actor)
-            let secret = finish ? nil : newSecret()
-            let ending: Ending =
-                if let secret {
-                    .clientSecret(id, newHash: ClientSecret.hash(secret), keepsPrevious: !now)
-                } else { .previousClientSecret(id) }
-            _ = try await database.revoker.end(ending, because: cause)
-            try await ClientDocument(database.store.clientRecord(id), secret: secret)
-                .print(json: json)
-            if secret != nil, before.client.secretHashes.count > 1, !now {
+            let (client, hasEndedOlder) = try await operations.rotateClientSecret(
+                id, keepsPresent: !now)
+            try client.print(json: json)
+            if hasEndedOlder {
                 Console.error("the secret before the last one, which was still valid, has ended")
             }
         }
     }
-}
-
-/// A client secret nobody has seen.
-func newSecret() -> Redacted<String> {
-    var random = SystemRandomNumberGenerator()
-    return ClientSecret.random(using: &random)
-}
-
-/// An id for a new row.
-func newIdentifier() -> Identifier {
-    var random = SystemRandomNumberGenerator()
-    return Identifier(
-        milliseconds: UInt64(Date.now.timeIntervalSince1970 * 1000), using: &random)
 }

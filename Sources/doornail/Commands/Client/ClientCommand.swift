@@ -1,7 +1,5 @@
 import ArgumentParser
-import Cluster
-import OAuth
-import Storage
+import Operations
 
 /// `doornail client`: registered applications and resource servers.
 struct ClientCommand: AsyncParsableCommand {
@@ -30,64 +28,7 @@ struct ClientCommand: AsyncParsableCommand {
     }
 }
 
-/// A client as commands print it: the names are those of the flags and of RFC 7591 §2.
-struct ClientDocument: Encodable {
-    let client_id: String
-    var client_secret: String?
-    let id: String
-    let name: String
-    let auth_method: String
-    let grants: [String]
-    let redirect_uris: [String]
-    let post_logout_redirect_uris: [String]
-    let backchannel_logout_uri: String?
-    let scope: String
-    let audiences: [String]
-    let introspects: String
-    let revokes: String
-    let first_party: Bool
-    let rotation: String
-    let retry_window_seconds: Int
-    let id_token_alg: String
-    let has_previous_secret: Bool
-    let disabled: Bool
-    let disabled_at: String?
-    let ended_at: String?
-    let ended_reason: String?
-    let ended_by: String?
-    let created_at: String
-    let updated_at: String
-
-    init(_ record: ClientRecord, secret: Redacted<String>? = nil) {
-        let client = record.client
-        let registration = client.registration
-        client_id = client.clientID
-        client_secret = secret?.value
-        id = client.id.description
-        name = registration.name
-        auth_method = registration.method.rawValue
-        grants = registration.grantTypes.map(\.rawValue)
-        redirect_uris = registration.redirectURIs
-        post_logout_redirect_uris = registration.postLogoutRedirectURIs
-        backchannel_logout_uri = registration.backchannelLogoutURI
-        scope = registration.scope.description
-        audiences = registration.audiences
-        introspects = registration.introspects.rawValue
-        revokes = registration.revokes.rawValue
-        first_party = registration.isFirstParty
-        rotation = registration.rotates ? "on" : "off"
-        retry_window_seconds = Int(registration.retryWindowSeconds)
-        id_token_alg = registration.idTokenAlgorithm.rawValue
-        has_previous_secret = client.secretHashes.count > 1
-        disabled = client.isDisabled
-        disabled_at = record.disabledAt?.text
-        ended_at = record.endedAt?.text
-        ended_reason = record.endedReason
-        ended_by = record.endedBy
-        created_at = record.createdAt.text
-        updated_at = record.updatedAt.text
-    }
-
+extension ClientDocument {
     func print(json: Bool) throws {
         if json {
             try Console.print(json: self)
@@ -131,8 +72,8 @@ struct ClientList: AsyncParsableCommand {
 
     func run() async throws {
         let json = output.json
-        try await Database.with(database) { database, _ in
-            let documents = try await database.store.clientRecords().map { ClientDocument($0) }
+        try await Database.with(database) { operations, _ in
+            let documents = try await operations.clients()
             if json {
                 try Console.print(json: documents)
             } else if documents.isEmpty {
@@ -163,8 +104,8 @@ struct ClientShow: AsyncParsableCommand {
 
     func run() async throws {
         let (id, json) = (name.text, output.json)
-        try await Database.with(database) { database, _ in
-            try await ClientDocument(database.store.clientRecord(id)).print(json: json)
+        try await Database.with(database) { operations, _ in
+            try await operations.client(id).print(json: json)
         }
     }
 }
@@ -181,10 +122,10 @@ struct ClientDisable: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await endClient(
-            .clientDisabled(name.text), id: name.text, done: "Disabled", reason: "disabled",
-            database,
-            output)
+        let (id, json) = (name.text, output.json)
+        try await Database.with(database) { operations, _ in
+            try await operations.disableClient(id).print("Disabled", json: json)
+        }
     }
 }
 
@@ -200,9 +141,10 @@ struct ClientDelete: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await endClient(
-            .clientDeleted(name.text), id: name.text, done: "Deleted", reason: "deleted", database,
-            output)
+        let (id, json) = (name.text, output.json)
+        try await Database.with(database) { operations, _ in
+            try await operations.deleteClient(id).print("Deleted", json: json)
+        }
     }
 }
 
@@ -219,23 +161,8 @@ struct ClientEnable: AsyncParsableCommand {
 
     func run() async throws {
         let (id, json) = (name.text, output.json)
-        try await Database.with(database) { database, _ in
-            _ = try await database.revoker.end(
-                .clientEnabled(id), because: Cause(reason: "enabled", actor: Console.actor))
-            try await ClientDocument(database.store.clientRecord(id)).print(json: json)
+        try await Database.with(database) { operations, _ in
+            try await operations.enableClient(id).print(json: json)
         }
-    }
-}
-
-/// Ends a client in one of the ways there are, and says so.
-private func endClient(
-    _ ending: Ending, id: String, done: String, reason: String, _ options: DatabaseOptions,
-    _ output: OutputOptions
-) async throws {
-    let json = output.json
-    try await Database.with(options) { database, _ in
-        let receipt = try await database.revoker.end(
-            ending, because: Cause(reason: reason, actor: Console.actor))
-        try Ended(kind: "client", subject: id, receipt: receipt).print(done, json: json)
     }
 }

@@ -135,7 +135,7 @@ struct ClientOptions: ParsableArguments {
         }
         if let idTokenAlgorithm { registration.idTokenAlgorithm = idTokenAlgorithm }
         let problems = registration.problems
-        guard problems.isEmpty else { throw ValidationError(problems.joined(separator: "; ")) }
+        guard problems.isEmpty else { throw ValidationError(problems.sentence) }
         return registration
     }
 

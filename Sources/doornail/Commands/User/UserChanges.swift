@@ -1,7 +1,5 @@
 import ArgumentParser
-import Cluster
-import OAuth
-import Storage
+import Operations
 
 struct UserCreate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -30,55 +28,24 @@ struct UserCreate: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var output: OutputOptions
 
-    private func checkedUsername() throws -> Username {
-        guard let username = Username(username) else {
-            throw ValidationError(
-                "--username: a user name is 1 to \(Limits.usernameBytes) bytes without control "
-                    + "characters, and not in UUID form")
+    private func details() throws -> UserDetails {
+        do {
+            return try UserDetails(
+                username: username, name: name, email: email, isEmailVerified: isEmailVerified)
+        } catch {
+            throw ValidationError(error.sentence)
         }
-        return username
     }
 
     func validate() throws {
-        _ = try checkedUsername()
-        if let name {
-            guard (1...Limits.nameBytes).contains(name.utf8.count), Console.printable(name) == name
-            else {
-                throw ValidationError(
-                    "--name: a name is 1 to \(Limits.nameBytes) bytes without control characters")
-            }
-        }
-        if let email {
-            guard Self.isEmail(email) else {
-                throw ValidationError(
-                    "--email: an address is like ada@example.com: at most \(Self.emailBytes) "
-                        + "bytes, one @, no spaces")
-            }
-        } else if isEmailVerified {
-            throw ValidationError("--email-verified says something about --email: give both")
-        }
-    }
-
-    /// The longest address that mail can be sent to, in bytes (RFC 5321 §4.5.3.1.3).
-    private static let emailBytes = 254
-
-    /// Whether a text looks like an address; only mail that arrives proves more.
-    private static func isEmail(_ text: String) -> Bool {
-        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-        return text.utf8.count <= emailBytes && parts.count == 2
-            && parts.allSatisfy { !$0.isEmpty } && Console.printable(text) == text
-            && !text.unicodeScalars.contains { $0.properties.isWhitespace }
+        _ = try details()
     }
 
     func run() async throws {
         let json = output.json
-        let user = NewUser(
-            id: newIdentifier(), username: try checkedUsername(), name: name, email: email,
-            isEmailVerified: isEmailVerified, passwordHash: try password.hash())
-        try await Database.with(database) { database, _ in
-            try await database.store.createUser(user)
-            let record = try await database.store.userRecord(UserReference(user.id.description))
-            try UserDocument(record).print(json: json)
+        let (details, hash) = (try details(), try password.hash())
+        try await Database.with(database) { operations, _ in
+            try await operations.createUser(details, password: hash).print(json: json)
         }
     }
 }
@@ -100,9 +67,10 @@ struct UserSetPassword: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await endUser(
-            .password(UserReference(name.text), password.hash()), name: name.text,
-            done: "Set the password and ended every login of", reason: "password set", database,
-            output)
+        let (name, json, hash) = (name.text, output.json, try password.hash())
+        try await Database.with(database) { operations, _ in
+            try await operations.setPassword(of: name, to: hash)
+                .print("Set the password and ended every login of", json: json)
+        }
     }
 }

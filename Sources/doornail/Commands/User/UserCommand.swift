@@ -1,7 +1,5 @@
 import ArgumentParser
-import Cluster
-import OAuth
-import Storage
+import Operations
 
 /// `doornail user`: people with a password.
 struct UserCommand: AsyncParsableCommand {
@@ -29,39 +27,7 @@ struct UserCommand: AsyncParsableCommand {
     }
 }
 
-/// A user as commands print it: the names are those of the flags.
-struct UserDocument: Encodable {
-    let id: String
-    let username: String
-    let name: String?
-    let email: String?
-    let email_verified: Bool
-    let disabled: Bool
-    let disabled_at: String?
-    let ended_at: String?
-    let ended_reason: String?
-    let ended_by: String?
-    let created_at: String
-    let updated_at: String
-    /// What apps may do without a login, where it was asked for.
-    let apps: [GrantDocument]?
-
-    init(_ record: UserRecord, apps: [GrantRecord]? = nil) {
-        id = record.id.description
-        username = record.username
-        name = record.name
-        email = record.email
-        email_verified = record.isEmailVerified
-        disabled = record.disabledAt != nil
-        disabled_at = record.disabledAt?.text
-        ended_at = record.endedAt?.text
-        ended_reason = record.endedReason
-        ended_by = record.endedBy
-        created_at = record.createdAt.text
-        updated_at = record.updatedAt.text
-        self.apps = apps?.map(GrantDocument.init)
-    }
-
+extension UserDocument {
     func print(json: Bool) throws {
         if json {
             try Console.print(json: self)
@@ -93,8 +59,8 @@ struct UserList: AsyncParsableCommand {
 
     func run() async throws {
         let json = output.json
-        try await Database.with(database) { database, _ in
-            let documents = try await database.store.userRecords().map { UserDocument($0) }
+        try await Database.with(database) { operations, _ in
+            let documents = try await operations.users()
             if json {
                 try Console.print(json: documents)
             } else if documents.isEmpty {
@@ -126,10 +92,8 @@ struct UserShow: AsyncParsableCommand {
 
     func run() async throws {
         let (name, json) = (name.text, output.json)
-        try await Database.with(database) { database, _ in
-            let record = try await database.store.userRecord(UserReference(name))
-            let apps = try await database.store.offlineGrantRecords(of: record.id)
-            try UserDocument(record, apps: apps).print(json: json)
+        try await Database.with(database) { operations, _ in
+            try await operations.user(name).print(json: json)
         }
     }
 }
@@ -146,9 +110,10 @@ struct UserDisable: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await endUser(
-            .userDisabled(UserReference(name.text)), name: name.text, done: "Disabled",
-            reason: "disabled", database, output)
+        let (name, json) = (name.text, output.json)
+        try await Database.with(database) { operations, _ in
+            try await operations.disableUser(name).print("Disabled", json: json)
+        }
     }
 }
 
@@ -164,9 +129,10 @@ struct UserDelete: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        try await endUser(
-            .userDeleted(UserReference(name.text)), name: name.text, done: "Deleted",
-            reason: "deleted", database, output)
+        let (name, json) = (name.text, output.json)
+        try await Database.with(database) { operations, _ in
+            try await operations.deleteUser(name).print("Deleted", json: json)
+        }
     }
 }
 
@@ -182,24 +148,9 @@ struct UserEnable: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let (user, json) = (UserReference(name.text), output.json)
-        try await Database.with(database) { database, _ in
-            _ = try await database.revoker.end(
-                .userEnabled(user), because: Cause(reason: "enabled", actor: Console.actor))
-            try await UserDocument(database.store.userRecord(user)).print(json: json)
+        let (name, json) = (name.text, output.json)
+        try await Database.with(database) { operations, _ in
+            try await operations.enableUser(name).print(json: json)
         }
-    }
-}
-
-/// Ends a user's logins in one of the ways there are, and says so.
-func endUser(
-    _ ending: Ending, name: String, done: String, reason: String, _ options: DatabaseOptions,
-    _ output: OutputOptions
-) async throws {
-    let json = output.json
-    try await Database.with(options) { database, _ in
-        let receipt = try await database.revoker.end(
-            ending, because: Cause(reason: reason, actor: Console.actor))
-        try Ended(kind: "user", subject: name, receipt: receipt).print(done, json: json)
     }
 }
