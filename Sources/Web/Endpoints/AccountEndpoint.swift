@@ -219,7 +219,7 @@ struct AccountEndpoint: Sendable {
     ) async throws -> UnixTime? {
         do {
             let receipt = try await services.revoker.end(
-                ending, because: Cause(reason: reason, actor: "user:\(user.user.id)"),
+                ending, because: Cause(reason: reason, by: .user(user.user.id)),
                 by: context.deadline)
             context.log.outcome = "ended_\(ending.kind)"
             return receipt.endedAt

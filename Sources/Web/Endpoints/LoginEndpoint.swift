@@ -149,7 +149,7 @@ struct LoginEndpoint: Sendable {
                     .session(oldest),
                     because: Cause(
                         reason: "logged out by the person, to log in elsewhere",
-                        actor: "user:\(login.id)"),
+                        by: .user(login.id)),
                     by: context.deadline)
                 beginning = try await tryToBegin()
             }
@@ -159,7 +159,7 @@ struct LoginEndpoint: Sendable {
                 _ = try await services.revoker.end(
                     .session(present.session.id),
                     because: Cause(
-                        reason: "another person logged in here", actor: "user:\(login.id)"),
+                        reason: "another person logged in here", by: .user(login.id)),
                     by: context.deadline)
             }
             cookie = new

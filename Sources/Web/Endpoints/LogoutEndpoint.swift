@@ -90,7 +90,7 @@ struct LogoutEndpoint: Sendable {
     ) async throws -> Response {
         _ = try await services.revoker.end(
             .session(user.session.id),
-            because: Cause(reason: "logged out", actor: "user:\(user.user.id)"),
+            because: Cause(reason: "logged out", by: .user(user.user.id)),
             by: context.deadline)
         context.log.outcome = "logged_out"
         return browser.redirect(
@@ -107,7 +107,7 @@ struct LogoutEndpoint: Sendable {
         do {
             _ = try await services.revoker.end(
                 .session(session),
-                because: Cause(reason: "logged out again", actor: "session:\(session)"),
+                because: Cause(reason: "logged out again", by: .session(session)),
                 by: context.deadline)
         } catch .missing {
             // A login whose row is gone was over long ago.

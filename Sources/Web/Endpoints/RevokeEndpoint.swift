@@ -25,7 +25,7 @@ struct RevokeEndpoint: Endpoint {
             return .empty
         }
         let cause = Cause(
-            reason: "revoked by its client", actor: "client:\(sent.client.client.clientID)")
+            reason: "revoked by its client", by: .client(sent.client.client.clientID))
         do {
             _ = try await services.revoker.end(ending, because: cause, by: sent.deadline)
             notes.outcome = "revoked"
