@@ -41,7 +41,9 @@ enum Database {
                 try await explaining(store) {
                     // A command with another node's configuration is refused before it does anything.
                     // Without any secret, commands that need none work.
-                    let hasSecrets = settings[.secret] != nil || settings[.secretFile] != nil
+                    let hasSecrets =
+                        settings.text(Setting.secret) != nil
+                        || settings.text(Setting.secretFile) != nil
                     if checkingSecrets, hasSecrets {
                         try await operations.requireFitting { try settings.secrets() }
                     }
@@ -125,7 +127,7 @@ enum Database {
         _ options: DatabaseOptions, _ server: ServerOptions? = nil
     ) async throws -> Settings {
         let flags = options.flags.merging(server?.flags ?? [:]) { _, new in new }
-        if let url = options.databaseURL, hasPassword(url) {
+        if let url = options.databaseURL?.text, hasPassword(url) {
             throw Settings.Invalid(
                 description: "--database-url contains a password, which others can read in the "
                     + "list of processes; use the variable DATABASE_URL",
@@ -146,7 +148,7 @@ enum Database {
         _ settings: Settings, level: Logger.Level? = nil, format: LogOutput.Format
     ) throws -> LogOutput {
         LogOutput(
-            format: try settings.logFormat(default: format),
-            level: try settings[.logLevel] == nil ? level ?? .info : settings.logLevel())
+            format: try settings.value(.logFormat) ?? format,
+            level: try settings.value(.logLevel) ?? level ?? .info)
     }
 }

@@ -11,11 +11,11 @@ extension ListenAddress {
     }
 
     /// That something can listen there; what to do where nothing can.
-    func requireFree(_ setting: Setting) async throws {
+    func requireFree(_ setting: any AnySetting) async throws {
         if let problem = await problemBinding() {
             throw CommandFailure(
                 "cannot listen on \(self): \(problem); choose another with \(setting.flag) or "
-                    + setting.rawValue)
+                    + setting.name)
         }
     }
 

@@ -28,7 +28,7 @@ struct Server {
         let logger = log.logger(label: "doornail")
         let metrics = PrometheusMetrics(version: Version.text)
         MetricsSystem.bootstrap(metrics)
-        let limits = try OpenFiles.connections(pool: settings.pool())
+        let limits = try OpenFiles.connections(pool: settings.value(.pool))
 
         if let trap = Trap.planted?.rawValue ?? LeaseTrap.planted?.rawValue {
             logger.critical("this server has a trap planted", metadata: ["trap": "\(trap)"])
@@ -36,30 +36,30 @@ struct Server {
         let authority = LeaseAuthority()
         let store = Store(
             PostgresPool.Configuration(
-                url: try settings.databaseURL(), size: try settings.pool(),
+                url: try settings.databaseURL(), size: try settings.value(.pool),
                 applicationName: "doornail"),
             authority: authority, logger: logger)
         let node = Node(
             store: store, authority: authority,
             following: DatabaseUpstream.Configuration(
-                url: try settings.databaseURL(), lease: try settings.lease()),
-            cacheBytes: try settings.cacheBytes(), secrets: try settings.secrets(),
+                url: try settings.databaseURL(), lease: try settings.value(.lease)),
+            cacheBytes: try settings.value(.cache), secrets: try settings.secrets(),
             version: Version.text, logger: logger)
         let services = Services(
             store: store, node: node, revoker: Revoker(store: store, logger: logger),
-            issuer: try settings.issuer(), proxies: try settings.trustedProxies(),
+            issuer: try settings.issuer(), proxies: try settings.value(.trustedProxies),
             lifetimes: Lifetimes(
-                accessTokenSeconds: try settings.accessTokenSeconds(),
-                refreshTokenIdleSeconds: try settings.refreshTokenIdleSeconds(),
-                refreshTokenMaximumSeconds: try settings.refreshTokenMaximumSeconds(),
+                accessTokenSeconds: try settings.value(.accessTokenTTL),
+                refreshTokenIdleSeconds: try settings.value(.refreshTokenIdle),
+                refreshTokenMaximumSeconds: try settings.value(.refreshTokenMax),
                 session: SessionLifetime(
-                    idleSeconds: try settings.sessionIdleSeconds(),
-                    maximumSeconds: try settings.sessionMaximumSeconds())),
+                    idleSeconds: try settings.value(.sessionIdle),
+                    maximumSeconds: try settings.value(.sessionMax))),
             passwords: PasswordWork(threads: 2), pages: try PageRenderer(brand: settings.brand()),
             logger: logger)
 
-        let address = try settings.listen()
-        let admin = try settings.adminListen()
+        let address = try settings.value(.listen)
+        let admin = try settings.value(.adminListen)
         let certificates = try settings.certificates(logger: logger)
         if certificates == nil, !address.isLoopback {
             logger.warning(

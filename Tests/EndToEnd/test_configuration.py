@@ -8,7 +8,7 @@ import time
 import pytest
 
 from postgres import Cluster
-from support import Doornail, assert_unavailable
+from support import ROOT, Doornail, assert_unavailable
 
 
 def test_secret_from_a_file(doornail, tmp_path):
@@ -94,6 +94,34 @@ def test_configuration_file(doornail, tmp_path):
     path.write_text("{broken")
     broken = doornail.run("client", "list", "--config", str(path))
     assert broken.returncode != 0 and broken.stderr.strip()
+
+
+def test_the_table_of_settings_is_that_of_the_binary(doornail, tmp_path):
+    """docs/operating.md has each setting, and the default that --help tells of."""
+    row = r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \| (.*?) ?\|"
+    rows = re.findall(row, (ROOT / "docs/operating.md").read_text(), re.M)
+    documented = {}
+    for names, defaults in rows:
+        names, defaults = (re.findall(r"`(.*?)`", cell) for cell in (names, defaults))
+        documented |= dict(zip(names, defaults or [None] * len(names), strict=True))
+
+    path = tmp_path / "doornail.json"
+    path.write_text('{"x": 1}')
+    known = doornail.run("check", "--config", str(path)).stderr.split("known are ")[1]
+    names = {name.upper() for name in known.strip().split(", ")}
+    assert {name.removeprefix("DOORNAIL_") for name in documented} == names
+
+    told = " ".join(doornail.run("serve", "--help").stdout.split())
+    flags = {"--" + name.replace("_", "-").lower() for name in names - {"SECRET"}}
+    assert flags <= set(re.findall(r"--[a-z-]+", told))
+    defaults = dict(
+        (name, default)
+        for default, name in re.findall(r"(\S+) by default[^()]*\(([A-Z_]+)\)", told)
+    )
+    assert defaults.items() <= documented.items()
+    # The default of the log is the command's: those of `serve` are in the table.
+    log = {"DOORNAIL_LOG_LEVEL": "info", "DOORNAIL_LOG_FORMAT": "json"}
+    assert defaults | log == {name: default for name, default in documented.items() if default}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try await Database.loadSettings(database, server)
-        var lines = settings.problems(serving: true).map {
+        var lines = settings.problems.map {
             Line(
                 level: .problem, about: "configuration", text: TokenMask.masked($0.description))
         }
@@ -67,7 +67,7 @@ struct CheckCommand: AsyncParsableCommand {
             ) { operations, _ in
                 // What is wrong with these settings was said already, as configuration.
                 try await operations.check(
-                    secrets: try? settings.secrets(), pool: try? settings.pool())
+                    secrets: try? settings.secrets(), pool: try? settings.value(.pool))
             }
             return findings.map { Line(level: $0.level, about: $0.about, text: $0.sentence) }
         } catch is Settings.Invalid {

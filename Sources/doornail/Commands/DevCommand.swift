@@ -34,7 +34,7 @@ struct DevCommand: AsyncParsableCommand {
         var environment = ProcessInfo.processInfo.environment
         // It has a database and a secret of its own, whatever the shell says of another.
         for setting in [Setting.databaseURL, .secret, .secretFile] {
-            environment[setting.rawValue] = nil
+            environment[setting.name] = nil
         }
         try await DevServer(
             data: data, flags: server.flags, logLevel: logLevel, environment: environment

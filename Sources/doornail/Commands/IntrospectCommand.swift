@@ -22,7 +22,8 @@ struct IntrospectCommand: AsyncParsableCommand {
         let (explain, json) = (explain, output.json)
         try await Database.with(database) { operations, settings in
             let document = try await operations.introspect(
-                text, secrets: settings.secrets(), issuer: settings[.issuer], explaining: explain)
+                text, secrets: settings.secrets(), issuer: settings.text(Setting.issuer),
+                explaining: explain)
             if json {
                 try Console.print(json: document)
             } else {
@@ -34,7 +35,8 @@ struct IntrospectCommand: AsyncParsableCommand {
     private static func printText(_ document: TokenDocument) {
         print(document.active ? "active" : "not active" + (document.why.map { ": \($0)" } ?? ""))
         let rows: [(String, String?)] = [
-            ("use", document.token_use), ("client", document.client_id), ("user", document.username),
+            ("use", document.token_use), ("client", document.client_id),
+            ("user", document.username),
             ("session", document.session), ("grant", document.grant), ("scope", document.scope),
             ("audience", document.aud?.uris.joined(separator: " ")),
             ("issued", document.iat.map { UnixTime(seconds: $0).text }),

@@ -23,8 +23,8 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try await Database.loadSettings(database, server)
         try settings.requireServable()
-        try await settings.listen().requireFree(.listen)
-        try await settings.adminListen().requireFree(.adminListen)
+        try await settings.value(.listen).requireFree(Setting.listen)
+        try await settings.value(.adminListen).requireFree(Setting.adminListen)
         try await Server.requireServable(settings)
         let log = try Database.logOutput(settings, format: .json)
         try await Server(settings, log: log).run()

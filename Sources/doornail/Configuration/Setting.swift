@@ -1,40 +1,124 @@
-/// Every setting there is, by its variable's name: declared once, read from flags, then the
-/// environment, then the JSON file.
-enum Setting: String, CaseIterable, Sendable {
-    case databaseURL = "DATABASE_URL"
-    case issuer = "DOORNAIL_ISSUER"
-    case secret = "DOORNAIL_SECRET"
-    case secretFile = "DOORNAIL_SECRET_FILE"
-    case listen = "DOORNAIL_LISTEN"
-    case adminListen = "DOORNAIL_ADMIN_LISTEN"
-    case tlsCertificate = "DOORNAIL_TLS_CERTIFICATE"
-    case tlsKey = "DOORNAIL_TLS_KEY"
-    case trustedProxies = "DOORNAIL_TRUSTED_PROXIES"
-    case accessTokenTTL = "DOORNAIL_ACCESS_TOKEN_TTL"
-    case refreshTokenIdle = "DOORNAIL_REFRESH_TOKEN_IDLE"
-    case refreshTokenMax = "DOORNAIL_REFRESH_TOKEN_MAX"
-    case sessionIdle = "DOORNAIL_SESSION_IDLE"
-    case sessionMax = "DOORNAIL_SESSION_MAX"
-    case lease = "DOORNAIL_LEASE"
-    case cache = "DOORNAIL_CACHE"
-    case pool = "DOORNAIL_POOL"
-    case brandName = "DOORNAIL_BRAND_NAME"
-    case brandLogo = "DOORNAIL_BRAND_LOGO"
-    case brandColor = "DOORNAIL_BRAND_COLOR"
-    case logLevel = "DOORNAIL_LOG_LEVEL"
-    case logFormat = "DOORNAIL_LOG_FORMAT"
+import ArgumentParser
 
+/// A setting, declared once: its name, its flag, its default, how its text is read, and what the help
+/// says of it. `Settings` has their values.
+struct Setting<Value: Sendable>: AnySetting {
+    let name: String
+    /// The default as one would write it.
+    let fallback: String?
+    let valueName: String?
+    let help: String
+    /// Reads a text. What it throws says what comes after the setting's name, or is a sentence of its own
+    /// (`Settings.Invalid`).
+    let read: @Sendable (String) throws -> Value
+    /// The value where nothing is set.
+    let absent: @Sendable () throws -> Value
+    private let examination: (@Sendable (Settings) throws -> Void)?
+
+    /// One that has a default.
+    /// - Parameters:
+    ///   - valueName: what the help calls a value.
+    ///   - help: `{name}` and `{default}` stand for what is declared beside it.
+    init(
+        _ name: String, default fallback: String, value valueName: String, help: String,
+        read: @escaping @Sendable (String) throws -> Value
+    ) {
+        self.init(name, fallback, valueName, help, read, { try read(fallback) }, nil)
+    }
+
+    /// One without a default: its value is nil where it is not set.
+    /// - Parameter examination: what is examined of it, where that is more than that it can be read.
+    init<Read>(
+        _ name: String, value valueName: String? = nil, help: String = "",
+        examination: (@Sendable (Settings) throws -> Void)? = nil,
+        read: @escaping @Sendable (String) throws -> Read
+    ) where Value == Read? {
+        self.init(name, nil, valueName, help, read, { nil }, examination)
+    }
+
+    private init(
+        _ name: String, _ fallback: String?, _ valueName: String?, _ help: String,
+        _ read: @escaping @Sendable (String) throws -> Value,
+        _ absent: @escaping @Sendable () throws -> Value,
+        _ examination: (@Sendable (Settings) throws -> Void)?
+    ) {
+        self.name = name
+        self.fallback = fallback
+        self.valueName = valueName
+        self.help = help.replacing("{name}", with: name)
+            .replacing("{default}", with: fallback ?? "")
+        self.read = read
+        self.absent = absent
+        self.examination = examination
+    }
+
+    func examine(in settings: Settings) throws {
+        if let examination {
+            try examination(settings)
+        } else {
+            _ = try settings.value(self)
+        }
+    }
+}
+
+/// A setting whatever its type.
+protocol AnySetting: Sendable {
+    /// The environment variable's.
+    var name: String { get }
+    /// Throws what is wrong with it in a configuration.
+    func examine(in settings: Settings) throws
+}
+
+extension AnySetting {
     /// Its name in the JSON file: the variable's in lower case, without the project's.
     var fileKey: String {
-        let name = rawValue.lowercased()
+        let name = name.lowercased()
         return name.hasPrefix("doornail_") ? String(name.dropFirst("doornail_".count)) : name
     }
 
-    /// Its flag.
-    var flag: String {
-        "--" + String(fileKey.map { $0 == "_" ? "-" : $0 })
-    }
+    var flagName: String { String(fileKey.map { $0 == "_" ? "-" : $0 }) }
+
+    var flag: String { "--" + flagName }
 
     /// The key it has in every provider.
-    var key: String { rawValue.lowercased() }
+    var key: String { name.lowercased() }
+}
+
+/// Why a text is no value of a setting: what comes after the setting's name.
+struct Unreadable: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// A setting that was given by its flag.
+struct Given: Sendable {
+    let name: String
+    let text: String
+}
+
+/// What was given by flags, by the settings' names.
+typealias Flags = [String: String]
+
+extension Option where Value == Given? {
+    /// The flag of a setting.
+    init<Read>(_ setting: Setting<Read>) {
+        self.init(
+            name: .customLong(setting.flagName),
+            help: ArgumentHelp(
+                setting.help, valueName: setting.valueName),
+            transform: { Given(name: setting.name, text: $0) })
+    }
+}
+
+extension ParsableArguments {
+    /// The settings among these flags.
+    var flags: Flags {
+        let given = Mirror(reflecting: self).children.compactMap {
+            ($0.value as? Option<Given?>)?.wrappedValue
+        }
+        return Flags(given.map { ($0.name, $0.text) }, uniquingKeysWith: { _, last in last })
+    }
 }

@@ -12,16 +12,16 @@ import Web
 /// and the server.
 struct DevServer {
     let data: String
-    let flags: [Setting: String]
+    let flags: Flags
     let logLevel: String?
     let environment: [String: String]
 
     func run() async throws {
         let before = try await Settings(flags: flags, file: nil, environment: environment)
-        let address = try before.listen()
-        let admin = try before.adminListen()
-        try await address.requireFree(.listen)
-        try await admin.requireFree(.adminListen)
+        let address = try before.value(.listen)
+        let admin = try before.value(.adminListen)
+        try await address.requireFree(Setting.listen)
+        try await admin.requireFree(Setting.adminListen)
 
         let bootLogger = try await Database.logOutput(
             Settings(flags: [:], file: nil, environment: environment), level: .warning,
@@ -47,11 +47,11 @@ struct DevServer {
         _ bootLogger: Logger
     ) async throws {
         let demo = try DemoFiles(cluster.files)
-        let issuer = flags[.issuer] ?? environment[Setting.issuer.rawValue] ?? address.url
+        let issuer = flags[Setting.issuer.name] ?? environment[Setting.issuer.name] ?? address.url
         var all = flags
-        all[.databaseURL] = cluster.url
-        all[.secretFile] = demo.secretFile
-        all[.issuer] = issuer
+        all[Setting.databaseURL.name] = cluster.url
+        all[Setting.secretFile.name] = demo.secretFile
+        all[Setting.issuer.name] = issuer
         let settings = try await Settings(flags: all, file: nil, environment: environment)
         try settings.requireServable()
 
