@@ -52,6 +52,7 @@ struct DevServer {
         all[Setting.databaseURL.name] = cluster.url
         all[Setting.secretFile.name] = demo.secretFile
         all[Setting.issuer.name] = issuer
+        all[Setting.logLevel.name] = logLevel
         let settings = try await Settings(flags: all, file: nil, environment: environment)
         try settings.requireServable()
 
