@@ -16,7 +16,7 @@ package struct ClientRecord: Sendable {
 package struct ClientChange: Sendable {
     package let clientID: String
     package let registration: ClientRegistration
-    /// For one that was public and gets a secret.
+    /// The first secret of a client that was public and no longer is.
     package let secretHash: [UInt8]?
     /// `updatedAt` of the record that the change was made from.
     package let readAs: PostgresTime
@@ -74,7 +74,7 @@ enum ClientRecords {
             SELECT set_config('doornail.reason', $2, true) AS reason,
                    set_config('doornail.actor', $3, true) AS actor)
         """
-    /// Part of each such change's condition, so that the cause is stated before the change.
+    /// A part of each such change's condition, so that PostgreSQL states the cause before it changes a row.
     private static let isStated = "cause.reason IS NOT NULL AND cause.actor IS NOT NULL"
     private static let outcome = """
         SELECT \(Primary.columns), EXISTS (SELECT FROM changed) FROM primary_state
@@ -112,8 +112,8 @@ enum ClientRecords {
     /// New settings for a client, if it is still as it was read (`$4`). A public client has no
     /// secret, and a confidential one keeps its, or gets its first one (`$5`).
     ///
-    /// Done again after a lost reply, it finds the settings as it made them, and the secret where it
-    /// brought one; then it writes once more, so that its answer rests on a commit.
+    /// An attempt after a lost reply finds the settings and the secret as the first one wrote them. It
+    /// writes them once more, so that its answer rests on a commit.
     static let update = Statement<
         Proven<FoundRow>, String, String, String, PostgresTime, [UInt8]?, String, String,
         [String], [String], [String], String?, [String], [String], String, String, Bool, Bool,
@@ -199,8 +199,8 @@ enum ClientRecords {
 
     /// Removes a client, and with it all that was issued to it.
     ///
-    /// Where there is none, it writes all the same: done again after a lost reply, its answer must
-    /// rest on a commit that a standby has, too.
+    /// It writes also where there is no such client: the answer to an attempt after a lost reply must rest
+    /// on a commit that a standby has, too.
     static let delete = Statement<Proven<FoundRow>, String, String, String>(
         "client_records_delete",
         """
@@ -307,8 +307,8 @@ extension Store {
         return try requireFound(clientID, rows, orGone: isRepeated)
     }
 
-    /// - Parameter mayBeGone: that there is none any more is what was asked for: an attempt before
-    ///   this one may have removed it.
+    /// - Parameter mayBeGone: whether no row is a success: an earlier attempt, whose reply was lost, may
+    ///   have deleted it.
     private func requireFound(
         _ clientID: String, _ rows: [Proven<ClientRecords.FoundRow>], orGone mayBeGone: Bool = false
     ) throws(StoreError) -> UnixTime {

@@ -129,8 +129,8 @@ extension Store {
         }
     }
 
-    /// Reads a client by its id. A text that cannot be a client id costs a query all the same:
-    /// the answer needs the database's time, and its proof.
+    /// Reads a client by its id. A text that cannot be a client id costs a query, too: the answer needs the
+    /// database's time, and the proof of which server answered.
     package func client(
         _ clientID: String, by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> ClientRead {

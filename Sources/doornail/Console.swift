@@ -32,7 +32,7 @@ enum Console {
             : cleaned + "\n  A token or secret comes by standard input, never as an argument."
     }
 
-    /// Text for people, at once, also where standard output is a pipe.
+    /// Text for people, written immediately, also where standard output is a pipe.
     static func print(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))
     }
@@ -44,7 +44,7 @@ enum Console {
         Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
-    /// What people read of one thing: a line for each value that is not empty.
+    /// One thing for people: a line for each value that is not empty.
     static func print(fields: [(String, String)]) {
         for (name, value) in fields where !value.isEmpty {
             Swift.print("\(name): \(printable(value))")
@@ -77,7 +77,7 @@ enum Console {
                 Data("Paste the \(name), then press Return:\n".utf8))
         }
         var lines: [String] = []
-        // At a terminal the first line is all; from a pipe or file, more than one is a mistake.
+        // A terminal gives one line. More than one from a pipe or file is a mistake.
         while let line = readLine(strippingNewline: true) {
             let text = line.trimmingCharacters(in: .whitespaces)
             if !text.isEmpty { lines.append(text) }

@@ -7,7 +7,7 @@ import Serving
 import Storage
 import Web
 
-/// That no connection to the database could be opened: it may come back.
+/// No connection to the database could be opened. The next attempt may succeed.
 struct UnreachableDatabase: Error, CustomStringConvertible {
     let reason: String
 
@@ -58,7 +58,7 @@ enum Database {
         }
     }
 
-    /// Says what is wrong where something is: why the database cannot be reached, too.
+    /// Turns problems into sentences; with why the database cannot be reached, where the pool knows.
     private static func explaining<Result>(
         _ store: Store, _ work: () async throws -> Result
     ) async throws -> Result {
@@ -73,7 +73,7 @@ enum Database {
         }
     }
 
-    /// That the database is of this binary's version; says what to do where it is not.
+    /// Refuses a database that is not of this binary's version, and says what to do.
     static func requireVersion(_ url: String) async throws {
         let status = try await withConnection(url) { connection in
             try await Migrator(migrations: Migrations.all).status(on: connection)
@@ -81,7 +81,7 @@ enum Database {
         if let problem = problem(with: status) { throw CommandFailure(problem) }
     }
 
-    /// What stands between a database and this binary; nil where they fit.
+    /// Why this binary cannot work with the database; nil where it can.
     static func problem(with status: MigrationStatus) -> String? {
         if !status.edited.isEmpty {
             return "the database was migrated by another text of "

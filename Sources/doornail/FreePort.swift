@@ -10,7 +10,7 @@ extension ListenAddress {
         "http://" + (host.isEmpty ? "127.0.0.1:\(port)" : description)
     }
 
-    /// That something can listen there; what to do where nothing can.
+    /// Refuses an address where nothing can listen, and says what to do.
     func requireFree(_ setting: any AnySetting) async throws {
         if let problem = await problemBinding() {
             throw CommandFailure(

@@ -2,10 +2,10 @@ import Foundation
 import Serving
 import Web
 
-/// The limit of open files, which a socket is too.
+/// The limit of open files. A socket counts as one.
 enum OpenFiles {
-    /// Takes as many as the system allows, and shares them out: first what the server itself needs, so
-    /// that no number of connections keeps it from the database, from its files or from those who watch it.
+    /// Takes as many files as the system allows, and shares them out. What the server itself needs comes
+    /// first, so that no number of clients keeps it from the database, its files or its metrics.
     static func connections(pool: Int) throws -> HTTPLimits {
         let files = raised()
         let reserve = reserve(pool: pool, cores: ProcessInfo.processInfo.processorCount)
@@ -19,12 +19,12 @@ enum OpenFiles {
     }
 
     static func reserve(pool: Int, cores: Int) -> Int {
-        // Standard streams, listeners, signals, files that are read for a moment; three of each event
-        // loop; connections to the database, also while new ones take the place of old ones.
+        // 32 for standard streams, listeners, signals and files that are read for a moment; three for each
+        // event loop; connections to the database twice, since new ones open before old ones close.
         32 + 3 * cores + 2 * (pool + 1) + HTTPLimits.admin.connections + 2 * ServerBuilder.closing
     }
 
-    /// Makes the soft limit what the hard one is, and says how many that are.
+    /// Raises the soft limit to the hard one, and returns it.
     private static func raised() -> Int {
         var limit = rlimit()
         guard unsafe getrlimit(resource, &limit) == 0 else { return 1024 }

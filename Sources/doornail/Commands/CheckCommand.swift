@@ -65,13 +65,13 @@ struct CheckCommand: AsyncParsableCommand {
             let findings = try await Database.with(
                 database, connections: 1, checkingSecrets: false
             ) { operations, _ in
-                // What is wrong with these settings was said already, as configuration.
+                // Where these cannot be read, `settings.problems` has said so.
                 try await operations.check(
                     secrets: try? settings.secrets(), pool: try? settings.value(.pool))
             }
             return findings.map { Line(level: $0.level, about: $0.about, text: $0.sentence) }
         } catch is Settings.Invalid {
-            // It was said already, as configuration.
+            // `settings.problems` has it already.
             return []
         } catch {
             return [Line(level: .problem, about: "database", text: "\(error)")]

@@ -32,7 +32,7 @@ struct DevCommand: AsyncParsableCommand {
 
     func run() async throws {
         var environment = ProcessInfo.processInfo.environment
-        // It has a database and a secret of its own, whatever the shell says of another.
+        // `dev` has a database and a secret of its own. The shell may name those of another server.
         for setting in [Setting.databaseURL, .secret, .secretFile] {
             environment[setting.name] = nil
         }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Operations
 
-/// `doornail restored`: to be run after the database was restored from a backup.
+/// `doornail restored`: ends everything, after an operator restored the database from a backup.
 struct RestoredCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restored",

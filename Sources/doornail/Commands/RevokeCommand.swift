@@ -1,7 +1,7 @@
 import ArgumentParser
 import Operations
 
-/// `doornail revoke`: ends things, and returns once that holds on every node.
+/// `doornail revoke`: ends things, and returns once every node has applied the end.
 struct RevokeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke",
@@ -17,7 +17,7 @@ struct RevokeCommand: AsyncParsableCommand {
             """,
         subcommands: [Token.self, Grant.self, Session.self, User.self, Client.self])
 
-    /// Reached where nothing says what to end: exit 0 would look like an end.
+    /// Runs where no subcommand says what to end. An exit code of 0 would look like an end.
     func run() async throws {
         throw ValidationError(
             "say what to end: 'doornail revoke token', 'grant ID', 'session ID', 'user NAME' or "

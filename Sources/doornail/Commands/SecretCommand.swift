@@ -87,7 +87,7 @@ struct SecretCommand: AsyncParsableCommand {
 }
 
 extension Ended {
-    /// - Parameter done: what happened to it, in a word.
+    /// - Parameter done: what the command did to it, in a word.
     func print(_ done: String = "Ended", json: Bool) throws {
         if json {
             try Console.print(json: self)

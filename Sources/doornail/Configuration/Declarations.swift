@@ -104,7 +104,8 @@ extension Setting<Int64> {
         return duration.components.seconds
     }
 
-    /// Short, for it is what a logout would have to wait out wherever somebody does not ask.
+    /// It is short: a resource server that does not introspect accepts a token until it expires, also
+    /// after a logout.
     static let accessTokenTTL = Setting(
         "DOORNAIL_ACCESS_TOKEN_TTL", default: "5m", value: "time",
         help: "How long an access token lives, {default} by default ({name})."
@@ -187,7 +188,7 @@ extension Setting<String?> {
 }
 
 extension Setting<Logo?> {
-    /// The logo as it is now; the pages show it until the next start.
+    /// Reads the logo's file. The pages show what it held at the start.
     static let brandLogo = Setting(
         "DOORNAIL_BRAND_LOGO", value: "file",
         help: "An SVG, PNG, JPEG or WebP for the head of pages, at most 64 KiB ({name})."
@@ -196,7 +197,7 @@ extension Setting<Logo?> {
         do {
             let file = try FileHandle(forReadingFrom: URL(filePath: path))
             defer { try? file.close() }
-            // One more than it may have, of a file that may have any number.
+            // One byte more than it may have is enough to refuse a file of any size.
             bytes = Array(try file.read(upToCount: Limits.brandLogoBytes + 1) ?? Data())
         } catch {
             throw Unreadable(
@@ -224,7 +225,7 @@ extension Setting<Color?> {
     }
 }
 
-// MARK: The log, whose defaults are the command's
+// MARK: The log (its defaults depend on the command)
 
 extension Setting<Logger.Level?> {
     static let logLevel = Setting(

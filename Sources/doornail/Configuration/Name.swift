@@ -1,7 +1,7 @@
 import ArgumentParser
 import OAuth
 
-/// What something is called on the command line: anything but nothing.
+/// A name or an id on the command line: any text that is not empty.
 struct Name: ExpressibleByArgument, Sendable {
     let text: String
 
@@ -10,8 +10,8 @@ struct Name: ExpressibleByArgument, Sendable {
         text = argument
     }
 
-    /// The id of a row; wrong usage where it is none.
-    /// - Parameter command: what shows such ids.
+    /// The id that the text is. A text that is no id is wrong usage.
+    /// - Parameter command: the command that shows such ids.
     func identifier(shownBy command: String) throws -> Identifier {
         guard let id = Identifier(text) else {
             throw ValidationError("'\(text)' is no id; '\(command)' shows the ids there are")

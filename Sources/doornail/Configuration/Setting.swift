@@ -8,8 +8,8 @@ struct Setting<Value: Sendable>: AnySetting {
     let fallback: String?
     let valueName: String?
     let help: String
-    /// Reads a text. What it throws says what comes after the setting's name, or is a sentence of its own
-    /// (`Settings.Invalid`).
+    /// Reads a text. A `Settings.Invalid` that it throws is a whole sentence; the description of any other
+    /// error goes after the setting's name.
     let read: @Sendable (String) throws -> Value
     /// The value where nothing is set.
     let absent: @Sendable () throws -> Value
@@ -27,7 +27,7 @@ struct Setting<Value: Sendable>: AnySetting {
     }
 
     /// One without a default: its value is nil where it is not set.
-    /// - Parameter examination: what is examined of it, where that is more than that it can be read.
+    /// - Parameter examination: how `check` examines it, where it does more than read the text.
     init<Read>(
         _ name: String, value valueName: String? = nil, help: String = "",
         examination: (@Sendable (Settings) throws -> Void)? = nil,
@@ -80,7 +80,7 @@ extension AnySetting {
 
     var flag: String { "--" + flagName }
 
-    /// The key it has in every provider.
+    /// Its key in each of swift-configuration's providers.
     var key: String { name.lowercased() }
 }
 

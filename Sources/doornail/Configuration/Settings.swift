@@ -13,7 +13,7 @@ struct Settings: Sendable {
     /// What is wrong with the configuration, in words that say what to do.
     struct Invalid: Error, CustomStringConvertible {
         let description: String
-        /// It came by a flag: wrong usage, exit 2.
+        /// Whether a flag gave the value: then it is wrong usage, and the command exits 2.
         var isUsage = false
     }
 
@@ -194,7 +194,7 @@ struct Settings: Sendable {
         SecretFile(path: path, name: "the TLS key")
     }
 
-    /// What works, and should be another way.
+    /// What works, but should be changed.
     var warnings: [String] {
         let files = [
             text(Setting.secret) == nil ? text(Setting.secretFile).map(secretFile) : nil,

@@ -9,8 +9,8 @@ struct PasswordOptions: ParsableArguments {
         help: "Read the password from standard input: one line, with the white space in it.")
     var isFromInput = false
 
-    /// The hash of the password that is given. It takes some tenths of a second, and comes
-    /// before the database is opened.
+    /// Reads the password, and hashes it, which takes some tenths of a second. Commands call it before they
+    /// open the database.
     func hash() throws -> PasswordHash {
         let password = try password()
         if let problem = PasswordHash.problem(with: password) { throw ValidationError(problem) }
@@ -29,7 +29,7 @@ struct PasswordOptions: ParsableArguments {
                 "there is no terminal to ask for the password at; give it on standard input, "
                     + "with --password-stdin")
         }
-        // Exactly the line: a blank at its end may be meant.
+        // The line as it is: a blank at its end may be part of the password.
         var bytes = Array((try? FileHandle.standardInput.readToEnd()) ?? Data())
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         guard !bytes.isEmpty else { throw ValidationError("no password on standard input") }
@@ -49,15 +49,15 @@ struct PasswordOptions: ParsableArguments {
     }
 }
 
-/// The terminal's settings, to be put back also by a signal, whose handler reaches nothing else.
+/// The terminal's settings from before the password was asked for. A signal's handler puts them back, too.
 ///
-/// Unsafe, and right: a handler can capture nothing and take no lock. This is written while no handler
-/// that reads it is installed, by a command that asks once, and only read after.
+/// It is global and unsafe because a handler can capture nothing and take no lock. It is sound: the command
+/// writes it once, before it installs the handlers that read it.
 private nonisolated(unsafe) var settingsBefore = termios()
 
 /// Asks at the terminal without showing what is typed.
 private enum Terminal {
-    /// What would end the process while the terminal shows nothing: Ctrl-C among them.
+    /// The signals that may end the process while the terminal hides what is typed, Ctrl-C among them.
     private static let endings = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
 
     /// A password, typed twice.
@@ -69,7 +69,7 @@ private enum Terminal {
         unsafe settingsBefore = before
         for number in endings {
             signal(number) { number in
-                // Both are safe in a handler; the second ends the process as it would have ended.
+                // Both calls are safe in a handler. `raise` ends the process by the signal that it got.
                 var before = unsafe settingsBefore
                 _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &before)
                 signal(number, SIG_DFL)
