@@ -212,6 +212,10 @@ let package = Package(
             dependencies: ["OAuth", "Lease", "Postgres", "Storage", "Cluster", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "OperationsTests",
+            dependencies: ["OAuth", "Storage", "Cluster", "Operations", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
             name: "WebTests",
             dependencies: [
                 "OAuth", "Web",

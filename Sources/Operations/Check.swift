@@ -107,7 +107,7 @@ extension Finding {
 
     /// - Parameter secrets: nil where they cannot be read, of which there is nothing to say here.
     static func ofSecrets(
-        _ secrets: [ServerSecret]?, known: [SecretRules.Known], grants: [UInt8: Int64]
+        _ secrets: [ServerSecret]?, known: [StoredSecret], grants: [UInt8: Int64]
     ) -> [Finding] {
         guard let secrets else { return [] }
         do {
