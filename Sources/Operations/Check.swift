@@ -1,4 +1,5 @@
 import Cluster
+import Lease
 package import OAuth
 package import Storage
 
@@ -107,7 +108,7 @@ extension Finding {
 
     /// - Parameter secrets: nil where they cannot be read, of which there is nothing to say here.
     static func ofSecrets(
-        _ secrets: [ServerSecret]?, known: [StoredSecret], grants: [UInt8: Int64]
+        _ secrets: [ServerSecret]?, known: [SecretRules.StoredSecret], grants: [UInt8: Int64]
     ) -> [Finding] {
         guard let secrets else { return [] }
         do {

@@ -1,5 +1,5 @@
 package import OAuth
-package import Storage
+import Storage
 
 /// Why a verb was not done.
 package enum Problem: Error, Sendable {

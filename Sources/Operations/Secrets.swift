@@ -29,7 +29,7 @@ extension Operations {
         }
     }
 
-    func knownSecrets() async throws(Problem) -> [StoredSecret] {
+    func knownSecrets() async throws(Problem) -> [SecretRules.StoredSecret] {
         try await asking { () async throws(StoreError) in try await store.secrets().map(\.known) }
     }
 

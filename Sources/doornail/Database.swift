@@ -1,6 +1,7 @@
 import Cluster
 import Foundation
 import Logging
+import OAuth
 import Operations
 import Postgres
 import Serving

@@ -74,7 +74,7 @@ import Testing
         func client(
             _ clientID: String, by deadline: ContinuousClock.Instant
         ) throws(StoreError) -> ClientRead {
-            throw .missing(clientID)
+            throw .missing(.client(clientID))
         }
 
         func answer(

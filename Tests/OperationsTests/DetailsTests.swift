@@ -50,7 +50,7 @@ import Testing
             try ServerSecret(String(repeating: String(name), count: 32))
         }
         let known = try zip("abc", 1...3).map { name, keyID in
-            SecretRules.Known(
+            SecretRules.StoredSecret(
                 keyID: UInt8(keyID), fingerprint: try secret(name).fingerprint,
                 isRetired: keyID == 1)
         }

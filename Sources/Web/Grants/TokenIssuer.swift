@@ -84,7 +84,10 @@ struct TokenIssuer {
     /// That an ID token can be signed, before anything is consumed for it.
     func requireSigner(for scope: Scope) throws(StoreError) {
         guard scope.contains("openid") else { return }
-        guard try services.node.signingKeys().signs(by: sent.client.client.registration.idTokenAlgorithm) else {
+        guard
+            try services.node.signingKeys().signs(
+                by: sent.client.client.registration.idTokenAlgorithm)
+        else {
             throw Self.noSigner
         }
     }
