@@ -28,7 +28,7 @@ struct PoolMetrics: Sendable {
         Gauge(label: "doornail_postgres_connections", dimensions: [("state", state)])
     }
 
-    func record(_ status: PostgresPool.Status) {
+    func record(_ status: PoolStatus) {
         open.record(status.open)
         idle.record(status.idle)
         waiting.record(status.waiting)

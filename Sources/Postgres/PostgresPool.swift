@@ -42,15 +42,6 @@ package final class PostgresPool: Sendable {
         }
     }
 
-    /// How the pool is now.
-    package struct Status: Sendable, Equatable {
-        package var open: Int
-        package var idle: Int
-        package var waiting: Int
-        /// Why no connection could be opened, last; nil once one was.
-        package var lastError: String?
-    }
-
     private let configuration: Configuration
     private let statements: [any PreparableStatement]
     private let logger: Logger
@@ -69,9 +60,9 @@ package final class PostgresPool: Sendable {
                 size: configuration.size, maximumWaiters: configuration.maximumWaiters))
     }
 
-    package var status: Status {
+    package var status: PoolStatus {
         state.withLock { state in
-            Status(
+            PoolStatus(
                 open: state.open, idle: state.idle.count, waiting: state.waiting,
                 lastError: state.lastError)
         }

@@ -5,7 +5,7 @@ import NIOCore
 /// The parser would make all requests of a read at once, each many times as large as its bytes, and
 /// says nothing until a header is complete: a peer that sends one byte a second would never be noticed
 /// behind it. So this stands before it, cuts what arrives where a request may end (``MessageParts``),
-/// and tells the ``ConnectionHandler`` what was parsed.
+/// and tells the ``MessageReader`` what was parsed.
 ///
 /// Answers that are bytes already leave through it too, past the encoder.
 final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
@@ -13,7 +13,7 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundOut = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let connection: ConnectionHandler
+    private let connection: any MessageReader
     private var context: ChannelHandlerContext?
     private var parts = MessageParts()
     /// What was read and is not parsed yet, and whether the peer has ended its side after it.
@@ -22,7 +22,7 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
     /// What is being parsed.
     private(set) var part: ByteBuffer?
 
-    init(_ connection: ConnectionHandler) {
+    init(_ connection: any MessageReader) {
         self.connection = connection
     }
 
@@ -93,6 +93,19 @@ final class ByteWatch: ChannelInboundHandler, RemovableChannelHandler {
 
 @available(*, unavailable)
 extension ByteWatch: Sendable {}
+
+/// Who reads what was parsed, and says what may be parsed next.
+protocol MessageReader: AnyObject {
+    /// Whether what is read is of no use any more.
+    var isDiscarding: Bool { get }
+    /// Whether the next request may be parsed.
+    var takesRequests: Bool { get }
+    /// What the body still lacks whose header was parsed, where that is known.
+    var bodyBytesLeft: Int? { get }
+
+    /// Bytes of one message were parsed.
+    func parsed(_ count: Int)
+}
 
 /// Where in what a peer sends a message may end: pure.
 ///

@@ -12,7 +12,7 @@ import NIOHTTPTypesHTTP1
 ///
 /// It also translates between the two vocabularies of NIO. The library's own codec parses every
 /// target with Foundation's URLComponents, on the path of every request.
-final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
+final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, MessageReader {
     typealias InboundIn = HTTPServerRequestPart
     typealias InboundOut = HTTPRequestPart
     typealias OutboundIn = HTTPResponsePart

@@ -30,11 +30,6 @@ struct Doornail: AsyncParsableCommand {
         ])
 }
 
-/// The version that `--version` prints and that metrics and node rows carry.
-enum Version {
-    static let text = "0.1.0"
-}
-
 @main
 enum Main {
     static func main() async {

@@ -122,7 +122,7 @@ struct DataFolder: Sendable {
                 "\(files.path) has the data of a user other than root: run this command as that "
                     + "user, or name another folder with --data.")
         }
-        let home = try Files.makeUniqueFolder(clusterPrefix, owner: account)
+        let home = try Folder.makeUnique(clusterPrefix, owner: account)
         do throws(DevError) {
             // Before the cluster is made, so that one half made is found again and made anew.
             try files.save(home + "\n", as: "cluster")

@@ -10,21 +10,6 @@ import Foundation
     import Darwin
 #endif
 
-/// A user of the machine, by number.
-struct Account: Sendable, Equatable {
-    let user: uid_t
-    let group: gid_t
-
-    /// The user that this process runs as.
-    static var current: Account { Account(user: geteuid(), group: getegid()) }
-
-    /// Looks a user up by name; called before there are other threads that might do so too.
-    static func named(_ name: String) -> Account? {
-        guard let entry = unsafe getpwnam(name) else { return nil }
-        return unsafe Account(user: entry.pointee.pw_uid, group: entry.pointee.pw_gid)
-    }
-}
-
 /// The few system calls on files that Foundation does not have or does not explain.
 enum Files {
     /// What the system says about its last refusal ("No space left on device").
@@ -41,27 +26,6 @@ enum Files {
         guard errno == EEXIST, isFolder(path) else {
             throw DevError("The folder \(path) cannot be made: \(refusal).")
         }
-    }
-
-    /// Makes a folder for one user alone, with a name of its own that begins with `prefix`.
-    static func makeUniqueFolder(
-        _ prefix: String, owner: Account?
-    ) throws(DevError) -> String {
-        var name = Array((prefix + "XXXXXX").utf8CString)
-        let made = unsafe mkdtemp(&name) != nil
-        guard made else { throw DevError("No folder \(prefix)... can be made: \(refusal).") }
-        let path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-        guard let owner else { return path }
-        do throws(DevError) {
-            // Not by its name, which may lead elsewhere by now.
-            let folder = try Folder(path)
-            defer { folder.release() }
-            try folder.give(to: owner)
-        } catch {
-            _ = unsafe rmdir(path)
-            throw error
-        }
-        return path
     }
 
     /// The full path without links, of something that exists.

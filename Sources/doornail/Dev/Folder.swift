@@ -137,3 +137,26 @@ struct Folder: Sendable {
         return unsafe write(file, bytes, bytes.count) == bytes.count
     }
 }
+
+extension Folder {
+    /// Makes a folder for one user alone, with a name of its own that begins with `prefix`.
+    static func makeUnique(
+        _ prefix: String, owner: Account?
+    ) throws(DevError) -> String {
+        var name = Array((prefix + "XXXXXX").utf8CString)
+        let made = unsafe mkdtemp(&name) != nil
+        guard made else { throw DevError("No folder \(prefix)... can be made: \(Files.refusal).") }
+        let path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        guard let owner else { return path }
+        do throws(DevError) {
+            // Not by its name, which may lead elsewhere by now.
+            let folder = try Folder(path)
+            defer { folder.release() }
+            try folder.give(to: owner)
+        } catch {
+            _ = unsafe rmdir(path)
+            throw error
+        }
+        return path
+    }
+}

@@ -81,7 +81,7 @@ struct PrivateCluster: Sendable {
     private static func launch(
         _ folder: DataFolder, _ programs: PostgresPrograms, _ logger: Logger
     ) async throws(DevError) -> PrivateCluster? {
-        let socket = try Files.makeUniqueFolder(socketPrefix, owner: folder.account)
+        let socket = try Folder.makeUnique(socketPrefix, owner: folder.account)
         let logged = Files.size(of: folder.log)
         let server = GuardedProcess(
             .init(
@@ -252,7 +252,7 @@ struct PrivateCluster: Sendable {
     private static func make(
         _ folder: DataFolder, _ programs: PostgresPrograms
     ) async throws(DevError) {
-        let draft = try Files.makeUniqueFolder(folder.cluster + draftSuffix, owner: folder.account)
+        let draft = try Folder.makeUnique(folder.cluster + draftSuffix, owner: folder.account)
         let initdb = await GuardedProcess.run(
             .init(
                 command: [
