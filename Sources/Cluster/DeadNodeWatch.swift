@@ -5,16 +5,16 @@ package import Storage
 /// Finds the rows of dead nodes, pure: a row is one if it was not renewed for ten leases while this
 /// process watched it, by its own clock. Nobody's wall clock matters.
 package struct DeadNodeWatch: Sendable {
-    private var unchanged: [Identifier: (row: Roll.Node, since: ContinuousClock.Instant)] = [:]
+    private var unchanged: [Identifier: (row: NodeRecord, since: ContinuousClock.Instant)] = [:]
 
     package init() {}
 
     /// The rows that may go.
     /// - Parameter now: from before or after the rows were read; it only makes them wait longer.
     package mutating func dead(
-        among nodes: [Roll.Node], at now: ContinuousClock.Instant
-    ) -> [Roll.Node] {
-        var seen: [Identifier: (row: Roll.Node, since: ContinuousClock.Instant)] = [:]
+        among nodes: [NodeRecord], at now: ContinuousClock.Instant
+    ) -> [NodeRecord] {
+        var seen: [Identifier: (row: NodeRecord, since: ContinuousClock.Instant)] = [:]
         for node in nodes {
             if let before = unchanged[node.id], before.row.renewedAt == node.renewedAt {
                 seen[node.id] = before

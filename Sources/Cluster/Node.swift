@@ -134,8 +134,8 @@ package final class Node: Sendable {
                 )
                 return .over
             }
-            let roll = try await store.roll()
-            for dead in watch.dead(among: roll.nodes, at: .now) {
+            let list = try await store.nodeList()
+            for dead in watch.dead(among: list.nodes, at: .now) {
                 try await store.removeNode(dead)
                 logger.notice("removed a dead node's row", metadata: ["node": "\(dead.id)"])
             }

@@ -156,8 +156,8 @@ final class NodeSecrets: Sendable {
         let incarnation = try await gate.lease(by: Store.deadline).incarnation
         let known = try await store.secrets().map(\.known)
         // This node's own row lists what this view finds, once the next poll has written it.
-        let roll = try await store.roll()
-        let nodes = roll.nodes.filter { $0.id != incarnation }.map(\.keyIDs)
+        let list = try await store.nodeList()
+        let nodes = list.nodes.filter { $0.id != incarnation }.map(\.keyIDs)
         guard let ring = try? SecretRules.ring(secrets: secrets, known: known, nodes: nodes) else {
             view.withLock { $0 = nil }
             return false

@@ -9,13 +9,13 @@ final class Repeats<Key: Hashable & Sendable, Outcome: Sendable>: Sendable {
     typealias Deadline = ContinuousClock.Instant
     private typealias Verdict = Result<Outcome, StoreError>
 
-    /// What one that waited is told: to do it for itself and these others, or how it ended.
+    /// What a caller that waited gets: to do it, for itself and these others, or how it ended.
     private enum Turn: Sendable {
         case lead([Waiter])
         case over(Verdict)
     }
 
-    /// One that waits, no longer than it has time: it is told once.
+    /// A caller that waits until its deadline. It gets one turn.
     private final class Waiter: Sendable {
         let deadline: Deadline
         private let continuation: Mutex<CheckedContinuation<Turn, Never>?>
@@ -25,7 +25,7 @@ final class Repeats<Key: Hashable & Sendable, Outcome: Sendable>: Sendable {
             self.deadline = deadline
         }
 
-        /// False where it had been told before.
+        /// False where it got its turn before.
         @discardableResult
         func tell(_ turn: Turn) -> Bool {
             let told = continuation.withLock { continuation in

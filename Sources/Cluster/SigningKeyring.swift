@@ -61,8 +61,7 @@ package final class SigningKeyring: Sendable {
         try await remember(keys, records, at: now)
     }
 
-    /// The keys there are. One whose public part cannot be read is none, and keeps no node from
-    /// starting.
+    /// All keys but those whose public part cannot be read: such a row keeps no node from starting.
     private func readable() async throws(StoreError) -> ([SigningKeyRecord], at: UnixTime) {
         let (records, now) = try await store.signingKeys()
         var readable: [SigningKeyRecord] = []

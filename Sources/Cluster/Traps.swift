@@ -18,9 +18,9 @@ extension DatabaseUpstream {
 extension Revoker {
     /// `Trap.noOpRevocation`: the time of an end that is there already, without a commit.
     func alreadyOver(
-        _ ending: Ending, by deadline: ContinuousClock.Instant
+        _ change: TrustChange, by deadline: ContinuousClock.Instant
     ) async throws(StoreError) -> UnixTime? {
-        guard case .token(let token, _) = ending else { return nil }
+        guard case .token(let token, _) = change else { return nil }
         let state = try await store.liveness(of: .access(token), by: deadline)
         return state.isTokenRevoked ? state.readAt : nil
     }

@@ -1,7 +1,7 @@
 import OAuth
 
 /// Answers about access tokens by the tokens' ids, laid one behind the other in a few large arrays: it is
-/// known what they take, no answer is an allocation of its own, and all are dropped at once.
+/// known what they take, no answer is an allocation of its own, and all are dropped together.
 ///
 /// What is replaced or removed leaves a gap.
 struct AnswerShelf {

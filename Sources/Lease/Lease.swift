@@ -1,5 +1,4 @@
-/// A node's side of the lease protocol (docs/promise.md), pure: answers of the database in, what is
-/// to be done out.
+/// A node's side of the lease protocol (docs/promise.md), pure: what polls brought in, actions out.
 ///
 /// It is *away* until its row was committed, and from the moment that anything shows that the row, the
 /// log or the primary is another one. While it is away there is no lease, and the cache is empty.
@@ -18,8 +17,8 @@ package struct Lease: Sendable {
 
     /// What is to be done after a poll.
     package enum Action: Sendable, Equatable {
-        /// To apply these, and only then to say so by the next poll, at once. A lease until the moment
-        /// given begins when they are applied; none where the log goes on beyond them.
+        /// To apply these, and then to report them by the next poll, which goes immediately. When they
+        /// are applied, a lease begins that ends at the moment given; none where the log goes on.
         case apply([LogEntry], leaseUntil: ContinuousClock.Instant?)
         /// There is nothing new: the lease goes on until the moment given.
         case renew(until: ContinuousClock.Instant)

@@ -35,7 +35,7 @@ package final class LeaseGate: Sendable {
         /// Goes up with every lease.
         var serial: UInt64 = 0
         var waiters: [Waiter] = []
-        /// Whether somebody sees to it that waiters are answered in time.
+        /// Whether `watch` runs.
         var isWatched = false
         /// The end of the last lease there was; a process begins without one.
         var lastUntil = ContinuousClock.now
@@ -124,7 +124,8 @@ package final class LeaseGate: Sendable {
             // The time went back: what lies ahead of it would be an outage until then.
             return known.map { Outage(began: $0.began, ended: min($0.ended, now)) }
         }
-        // One that follows at once goes on: what was lost in the first may not have been asked for yet.
+        // One that follows within that time is the same one: what was lost in it may not have been
+        // asked for yet.
         if let known, last < known.ended.adding(seconds: sameOutageSeconds) {
             return Outage(began: min(known.began, last), ended: now)
         }
@@ -136,7 +137,7 @@ package final class LeaseGate: Sendable {
     /// Outages that are no further apart are one: a retry window of the default length.
     private static let sameOutageSeconds: Int64 = 30
 
-    /// Whether somebody sees to it that those who wait are answered in time; else nobody may wait.
+    /// Whether `watch` runs. It lets waiters go at their deadlines, so without it nobody waits.
     package var isWatched: Bool { state.withLock { $0.isWatched } }
 
     private static let without = StoreError.unavailable(
@@ -198,7 +199,8 @@ package final class LeaseGate: Sendable {
         }
     }
 
-    /// Tells those whose time is up, and records how old the lease is, until the task is cancelled.
+    /// Lets waiters go whose deadline has passed, and records how old the lease is, until the task is
+    /// cancelled.
     package func watch() async {
         state.withLock { $0.isWatched = true }
         while !Task.isCancelled {

@@ -29,7 +29,7 @@ package final class LogFollower: Sendable {
     /// How long a poll may take. One that takes longer brings no lease, but what it reports counts.
     private var patience: Duration { max(length * 4, .seconds(2)) }
 
-    /// Keeps the lease until the task is cancelled; then there is none any more.
+    /// Keeps the lease until the task is cancelled, and gives it up then.
     package func run() async {
         var lease = Lease(length: length)
         var reign: HeardReign?
@@ -42,7 +42,7 @@ package final class LogFollower: Sendable {
             } catch {
                 await upstream.disconnect()
                 failures += 1
-                // One lost connection is nothing to wake anybody for: the next is there at once.
+                // One lost connection is nothing to wake anybody for: the next one is made immediately.
                 logger.log(
                     level: failures == 3 ? .warning : .debug, "the revocation log was not read",
                     metadata: ["error": "\(error)", "attempts": "\(failures)"])

@@ -34,7 +34,7 @@ package struct Operations: Sendable {
         }
     }
 
-    func end(_ ending: Ending, because reason: String) async throws(Problem) -> Receipt {
+    func end(_ ending: TrustChange, because reason: String) async throws(Problem) -> Receipt {
         try await asking { () async throws(StoreError) in
             try await revoker.end(ending, because: cause(reason))
         }
@@ -42,7 +42,7 @@ package struct Operations: Sendable {
 
     /// Ends something; the document says that it did.
     func end(
-        _ ending: Ending, kind: String, subject: String, because reason: String
+        _ ending: TrustChange, kind: String, subject: String, because reason: String
     ) async throws(Problem) -> Ended {
         Ended(kind: kind, subject: subject, receipt: try await end(ending, because: reason))
     }

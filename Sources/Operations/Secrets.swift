@@ -54,7 +54,7 @@ extension Operations {
     /// - Returns: also how many nodes run, or ran a moment ago.
     package func endEverything() async throws(Problem) -> (ended: Ended, nodes: Int) {
         let nodes = try await asking { () async throws(StoreError) in
-            try await store.roll().nodes.count
+            try await store.nodeList().nodes.count
         }
         let ended = try await end(
             .everything, kind: "every", subject: "login and token",

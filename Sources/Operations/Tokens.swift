@@ -99,13 +99,13 @@ extension Operations {
     }
 
     /// What ends a token; nil where its grant is gone, and nothing is left to end.
-    private static func ending(of token: Token, grant: GrantState?) -> Ending? {
+    private static func ending(of token: Token, grant: GrantState?) -> TrustChange? {
         switch token {
-        case .refresh: grant.map { Ending.grant($0.id) }
+        case .refresh: grant.map { TrustChange.grant($0.id) }
         case .access(let access):
             switch access.subject {
             case .client(let client, _): .token(access, client: client)
-            case .grant: grant.map { Ending.token(access, client: $0.client) }
+            case .grant: grant.map { TrustChange.token(access, client: $0.client) }
             }
         }
     }

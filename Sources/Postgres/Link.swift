@@ -129,7 +129,7 @@ import Logging
     // MARK: Receiving
 
     /// Waits for the next result; nil after the last one of a statement.
-    func next(until deadline: ContinuousClock.Instant) throws(Trouble) -> Answer? {
+    func next(until deadline: ContinuousClock.Instant) throws(Trouble) -> QueryResult? {
         while unsafe PQisBusy(raw) == 1 {
             let unsent = unsafe PQflush(raw)
             if unsent < 0 { throw .lost(errorMessage) }
@@ -137,7 +137,7 @@ import Logging
             guard wait(for: Int16(events), until: deadline) else { throw .overdue }
             guard unsafe PQconsumeInput(raw) == 1 else { throw .lost(errorMessage) }
         }
-        return unsafe PQgetResult(raw).map { unsafe Answer($0) }
+        return unsafe PQgetResult(raw).map { unsafe QueryResult($0) }
     }
 
     /// Waits for a notification (LISTEN); the channel's name, or nil at the deadline.

@@ -1,6 +1,6 @@
 /// Brings a database up to date, all pending migrations in one transaction.
 ///
-/// An advisory lock is held until the commit, so that ten that start at once take turns, and what
+/// An advisory lock is held until the commit, so that ten that start at the same time take turns, and what
 /// was applied is read after it was granted.
 package struct Migrator: Sendable {
     private let migrations: [Migration]

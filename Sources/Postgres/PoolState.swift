@@ -1,5 +1,14 @@
 import DequeModule
 
+/// How a pool is now.
+package struct PoolStatus: Sendable, Equatable {
+    package var open: Int
+    package var idle: Int
+    package var waiting: Int
+    /// Why no connection could be opened, last; nil once one was.
+    package var lastError: String?
+}
+
 /// The pool's bookkeeping, without I/O or clock: who has a connection, who waits for one, and what
 /// is being opened. Each change returns whom to tell.
 struct PoolState {
@@ -50,11 +59,15 @@ struct PoolState {
     var waiting: Int { waiters.count }
     private var inUse: Int { open - idle.count }
 
+    var status: PoolStatus {
+        PoolStatus(open: open, idle: idle.count, waiting: waiting, lastError: lastError)
+    }
+
     // MARK: Using connections
 
     mutating func takeIdle() -> Pooled? { idle.popLast() }
 
-    /// Puts a waiter at the end of the line, or says what it is told at once.
+    /// Puts a waiter at the end of the line, or says what it gets without waiting.
     mutating func wait(_ waiter: Waiter) -> Result<Pooled, PostgresError>? {
         if phase == .closed { return .failure(.unavailable("the server is stopping")) }
         if let pooled = takeIdle() { return .success(pooled) }

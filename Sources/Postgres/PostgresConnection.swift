@@ -186,7 +186,7 @@ package actor PostgresConnection {
     /// commit that fails (a deferred constraint, a lost connection) is an error *after* them.
     private func converse(
         until deadline: ContinuousClock.Instant, _ send: (borrowing Link) -> Bool
-    ) -> (failure: Failure?, answer: Answer?) {
+    ) -> (failure: Failure?, answer: QueryResult?) {
         guard let link = link.take() else {
             let error = PostgresError.unavailable("the connection is closed")
             return (Failure(error: error, retry: .atOnce), nil)
@@ -206,7 +206,7 @@ package actor PostgresConnection {
             return (Failure(error: .outcomeUnknown("while sending: \(link.errorMessage)")), nil)
         }
 
-        var answer: Answer?
+        var answer: QueryResult?
         var refusal: ServerMessage?
         do {
             while let next = try link.next(until: deadline) {

@@ -12,9 +12,9 @@ package final class PostgresPool: Sendable {
         package var url: String
         package var size: Int
         /// A connection is replaced after this time, give or take a tenth, so that they are not
-        /// all replaced at once.
+        /// all replaced at the same time.
         package var maximumLifetime: Duration
-        /// Requests beyond this number that wait for a connection are refused at once.
+        /// Requests beyond this number that wait for a connection are refused immediately.
         package var maximumWaiters: Int
         package var applicationName: String
         /// Refuses servers and roles with a `synchronous_commit` that loses acknowledged commits.
@@ -60,13 +60,7 @@ package final class PostgresPool: Sendable {
                 size: configuration.size, maximumWaiters: configuration.maximumWaiters))
     }
 
-    package var status: PoolStatus {
-        state.withLock { state in
-            PoolStatus(
-                open: state.open, idle: state.idle.count, waiting: state.waiting,
-                lastError: state.lastError)
-        }
-    }
+    package var status: PoolStatus { state.withLock(\.status) }
 
     // MARK: Statements
 

@@ -60,7 +60,7 @@ extension Link {
         var names = [ServerState.statement.name] + statements.map(\.name)
         names.reverse()
         while true {
-            let answer: Answer?
+            let answer: QueryResult?
             do {
                 answer = try next(until: deadline)
             } catch {

@@ -45,7 +45,7 @@ package struct NoRow: PostgresRow {
 /// samples, so that a test can compare a row type with the columns of its statement.
 package struct Cells: ~Copyable {
     private enum Source {
-        case answer(Answer, row: Int, types: [UInt32])
+        case answer(QueryResult, row: Int, types: [UInt32])
         case samples
     }
 
@@ -53,7 +53,7 @@ package struct Cells: ~Copyable {
     private var column = 0
     private var recorded: [UInt32] = []
 
-    init(_ answer: Answer, row: Int, types: [UInt32]) {
+    init(_ answer: QueryResult, row: Int, types: [UInt32]) {
         source = .answer(answer, row: row, types: types)
     }
 
@@ -106,7 +106,7 @@ package struct Cells: ~Copyable {
     }
 }
 
-extension Answer {
+extension QueryResult {
     /// All rows, as values.
     func decode<Row: PostgresRow>(as: Row.Type) throws(PostgresError) -> [Row] {
         let types = columnTypes

@@ -37,7 +37,7 @@ extension TokenRevocation: BatchedRequest {
         _ requests: [TokenRevocation], on database: ProvenPool,
         by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime] {
-        // One entry a row: two callers may end one token at once, for reasons of their own.
+        // One entry a row: two callers may end one token at the same time, for reasons of their own.
         var distinct: [Identifier: TokenRevocation] = [:]
         for request in requests { distinct[request.token] = request }
         let ended = Array(distinct.values)

@@ -27,11 +27,11 @@ package struct Account: Sendable {
     /// How many of these there are beyond those.
     package let moreApps: Int
     /// The grant that was asked for, also where it has ended.
-    package let told: GrantRecord?
+    package let asked: GrantRecord?
     package let readAt: UnixTime
 }
 
-/// What a person sees of the own logins, and does with all of them at once.
+/// What a person sees of the own logins, and does with all of them together.
 enum Accounts {
     struct DeviceRow: PostgresRow {
         /// How many logins are alive.
@@ -73,18 +73,18 @@ enum Accounts {
             WHERE s.user_id = $1 AND \(Alive.session("s"))
               AND \(Alive.user("u", epoch: "s.user_epoch"))
             ORDER BY s.id = $2 DESC, s.last_seen_at DESC, s.id LIMIT $4),
-        told AS MATERIALIZED (
+        shown AS MATERIALIZED (
             SELECT id, total FROM live
             UNION ALL SELECT $3, NULL WHERE NOT EXISTS (SELECT FROM live WHERE id = $3))
-        SELECT \(Primary.columns), told.total, \(States.sessionColumns), \(States.userColumns),
+        SELECT \(Primary.columns), shown.total, \(States.sessionColumns), \(States.userColumns),
                s.user_agent, s.address,
                ARRAY(SELECT DISTINCT c.name
                      FROM grants AS g JOIN clients AS c ON c.id = g.client
                      WHERE g.session = s.id AND NOT g.is_offline AND \(Alive.grant("g"))
                        AND \(Alive.client("c", epoch: "g.client_epoch")) ORDER BY c.name)
         FROM primary_state
-        LEFT JOIN told ON true
-        LEFT JOIN sessions AS s ON s.id = told.id AND s.user_id = $1
+        LEFT JOIN shown ON true
+        LEFT JOIN sessions AS s ON s.id = shown.id AND s.user_id = $1
         LEFT JOIN users AS u ON u.id = s.user_id
         ORDER BY s.last_seen_at DESC, s.id
         """)
@@ -125,13 +125,13 @@ enum Accounts {
             ORDER BY g.created_at DESC, g.id LIMIT $4),
         live AS MATERIALIZED (
             SELECT id, NULL::bigint AS total FROM hanging UNION ALL SELECT id, total FROM kept),
-        told AS MATERIALIZED (
+        shown AS MATERIALIZED (
             SELECT id, total FROM live
             UNION ALL SELECT $3, NULL WHERE NOT EXISTS (SELECT FROM live WHERE id = $3))
-        SELECT \(Primary.columns), told.total, \(SessionRecords.grantColumns)
+        SELECT \(Primary.columns), shown.total, \(SessionRecords.grantColumns)
         FROM primary_state
-        LEFT JOIN told ON true
-        LEFT JOIN grants AS g ON g.id = told.id AND g.user_id = $1
+        LEFT JOIN shown ON true
+        LEFT JOIN grants AS g ON g.id = shown.id AND g.user_id = $1
         LEFT JOIN clients AS c ON c.id = g.client
         LEFT JOIN sessions AS s ON s.id = g.session
         LEFT JOIN users AS u ON u.id = g.user_id
@@ -199,16 +199,16 @@ extension Store {
     /// Reads a person's logins and apps, up to a number of each.
     /// - Parameters:
     ///   - here: the login of this device, which is among them, with the apps that hang on it.
-    ///   - told: a login or grant of the person that is to be read also where it has ended.
+    ///   - asked: a login or grant of the person that is to be read also where it has ended.
     package func account(
-        of user: Identifier, here: Identifier? = nil, told: Identifier? = nil,
+        of user: Identifier, here: Identifier? = nil, asked: Identifier? = nil,
         by deadline: ContinuousClock.Instant = Store.deadline
     ) async throws(StoreError) -> Account {
         let rows = try await proven(
-            Accounts.devices, user.uuid, here?.uuid, told?.uuid,
+            Accounts.devices, user.uuid, here?.uuid, asked?.uuid,
             Int64(Limits.accountDevices + 1), deadline: deadline)
         let grants = try await proven(
-            Accounts.apps, user.uuid, here?.uuid, told?.uuid, Int64(Limits.accountApps),
+            Accounts.apps, user.uuid, here?.uuid, asked?.uuid, Int64(Limits.accountApps),
             deadline: deadline)
         guard let first = rows.first else { throw .broken("accounts_devices: no row") }
         let apps = grants.compactMap { $0.row.grant.record(at: $0.primary.time) }
@@ -223,7 +223,7 @@ extension Store {
             deviceApps: apps.filter { !$0.isOffline && $0.session == here && $0.death == nil },
             apps: apps.filter { $0.isOffline && $0.death == nil },
             moreApps: Int(grants.compactMap(\.row.total).first ?? 0) - shown.apps,
-            told: apps.first { $0.id == told }, readAt: first.primary.time)
+            asked: apps.first { $0.id == asked }, readAt: first.primary.time)
     }
 
     /// A grant of a person, dead or alive; nil for one of anybody else.

@@ -124,15 +124,15 @@ enum AuthorizationCodes {
         """)
 
     struct RedeemedRow: PostgresRow {
-        let isOurs: Bool
+        let isRedeemed: Bool
 
         init(_ cells: inout Cells) throws(PostgresError) {
-            isOurs = try cells.next()
+            isRedeemed = try cells.next()
         }
     }
 
     /// Redeems a code for a grant, if nobody has and its login has not ended, and ends the oldest
-    /// grants beyond the cap; those that are made at once with this one are not counted yet. Done
+    /// grants beyond the cap; those that are made at the same time are not counted yet. Done
     /// again after a lost reply, it finds its own grant's id in the code's row.
     static let redeem = Statement<
         Proven<RedeemedRow>, PostgresUUID, PostgresUUID, Bool, Int16, Int64, Int64, Int64
@@ -219,6 +219,6 @@ extension Store {
             AuthorizationCodes.redeem, code.id.uuid, grant.id.uuid, grant.isOffline,
             Int16(grant.keyID), grant.idleSeconds, grant.maximumSeconds,
             Int64(Limits.grantsPerSession - 1), deadline: deadline
-        ).first?.row.isOurs == true
+        ).first?.row.isRedeemed == true
     }
 }

@@ -79,7 +79,8 @@ package struct Examination: PostgresRow {
         "ping", "WITH \(Primary.expression) SELECT \(Primary.columns) FROM primary_state")
 }
 
-/// A read of who answers. Those who ask at once share one, so that a flood of them takes one connection.
+/// A read of who answers. Those who ask meanwhile share the next one, so that a flood of them takes one
+/// connection.
 private struct Ping: BatchedRequest {
     static let batch = "ping"
 

@@ -217,7 +217,7 @@ extension GrantRevocation: BatchedRequest {
         _ requests: [GrantRevocation], on database: ProvenPool,
         by deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> [UnixTime?] {
-        // One entry a row: two callers may end one grant at once, for reasons of their own.
+        // One entry a row: two callers may end one grant at the same time, for reasons of their own.
         var distinct: [Identifier: GrantRevocation] = [:]
         for request in requests { distinct[request.grant] = request }
         let ended = Array(distinct.values)

@@ -62,65 +62,66 @@ enum Nodes {
         """)
 }
 
-/// All nodes as their rows say, and the end of the log, at one moment.
-package struct Roll: Sendable {
-    package struct Node: Sendable, Equatable {
-        package let id: Identifier
-        package let keyIDs: Set<UInt8>
-        /// How long its leases are.
-        package let lease: Duration
-        /// The number of the log up to which it has applied it.
-        package let applied: Int64
-        package let renewedAt: PostgresTime
+/// A node, as its row says.
+package struct NodeRecord: Sendable, Equatable {
+    package let id: Identifier
+    package let keyIDs: Set<UInt8>
+    /// How long its leases are.
+    package let lease: Duration
+    /// The number of the log up to which it has applied it.
+    package let applied: Int64
+    package let renewedAt: PostgresTime
 
-        package init(
-            id: Identifier, keyIDs: Set<UInt8>, lease: Duration, applied: Int64,
-            renewedAt: PostgresTime
-        ) {
-            self.id = id
-            self.keyIDs = keyIDs
-            self.lease = lease
-            self.applied = applied
-            self.renewedAt = renewedAt
-        }
+    package init(
+        id: Identifier, keyIDs: Set<UInt8>, lease: Duration, applied: Int64,
+        renewedAt: PostgresTime
+    ) {
+        self.id = id
+        self.keyIDs = keyIDs
+        self.lease = lease
+        self.applied = applied
+        self.renewedAt = renewedAt
     }
+}
 
+/// All nodes, and the end of the log, at one moment.
+package struct NodeList: Sendable {
     /// The number of the last row of the log.
     package let endOfLog: Int64
     /// How long ago the log was first written on its present timeline; nil where it never was.
     package let timelineAge: Duration?
-    package let nodes: [Node]
+    package let nodes: [NodeRecord]
 
-    package init(endOfLog: Int64, timelineAge: Duration?, nodes: [Node]) {
+    package init(endOfLog: Int64, timelineAge: Duration?, nodes: [NodeRecord]) {
         self.endOfLog = endOfLog
         self.timelineAge = timelineAge
         self.nodes = nodes
     }
 }
 
-/// A read of all nodes. Those who ask at once share one, begun after they asked.
-private struct RollRead: BatchedRequest {
+/// A read of all nodes. Those who ask meanwhile share the next one.
+private struct NodeListRead: BatchedRequest {
     static let batch = "nodes"
 
     static func perform(
-        _ requests: [RollRead], on database: ProvenPool, by deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) -> [Roll] {
+        _ requests: [NodeListRead], on database: ProvenPool, by deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [NodeList] {
         let rows = try await database.rows(Nodes.list, by: deadline)
         guard let first = rows.first else { throw .undecodable("nodes_list: no row") }
-        let roll = Roll(
+        let list = NodeList(
             endOfLog: first.row.endOfLog,
             timelineAge: first.row.timelineAge.map { .milliseconds($0) },
             nodes: rows.compactMap(\.row.node))
-        return requests.map { _ in roll }
+        return requests.map { _ in list }
     }
 }
 
 extension Nodes.NodeRow {
-    fileprivate var node: Roll.Node? {
+    fileprivate var node: NodeRecord? {
         guard let id, let keyIDs, let applied, let leaseMilliseconds, let renewedAt else {
             return nil
         }
-        return Roll.Node(
+        return NodeRecord(
             id: Identifier(id), keyIDs: Set(keyIDs.map { UInt8(clamping: $0) }),
             lease: .milliseconds(Int64(leaseMilliseconds)), applied: applied,
             renewedAt: renewedAt)
@@ -129,10 +130,10 @@ extension Nodes.NodeRow {
 
 extension Store {
     /// All nodes, read after this was called.
-    package func roll(
+    package func nodeList(
         by deadline: ContinuousClock.Instant = Store.deadline
-    ) async throws(StoreError) -> Roll {
-        try await batched(RollRead(), by: deadline)
+    ) async throws(StoreError) -> NodeList {
+        try await batched(NodeListRead(), by: deadline)
     }
 
     /// Takes a node's row away; it has given up its lease before.
@@ -141,7 +142,7 @@ extension Store {
     }
 
     /// Removes a dead node's row by compare-and-set on what was read of it.
-    package func removeNode(_ node: Roll.Node) async throws(StoreError) {
+    package func removeNode(_ node: NodeRecord) async throws(StoreError) {
         try await execute(Nodes.remove, node.id.uuid, node.renewedAt)
     }
 }

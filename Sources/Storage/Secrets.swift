@@ -67,7 +67,7 @@ enum Secrets {
         GROUP BY \(Primary.columns), g.key_id
         """)
 
-    /// Gives a fingerprint the next key id. Two at once: one of them meets the other's key id, and
+    /// Gives a fingerprint the next key id. Of two at the same time, one meets the other's key id, and
     /// tries again.
     static let admit = Statement<Proven<NoRow>, [UInt8]>(
         "secrets_admit",
@@ -152,7 +152,7 @@ extension Store {
         }
         let others = Set(known.filter { !$0.isRetired && $0.keyID != keyID }.map(\.keyID))
         guard
-            try await roll().nodes.map(\.keyIDs).allSatisfy({
+            try await nodeList().nodes.map(\.keyIDs).allSatisfy({
                 !$0.isDisjoint(with: others) || others.isEmpty
             })
         else {

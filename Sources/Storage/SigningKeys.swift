@@ -55,8 +55,8 @@ enum SigningKeys {
         ORDER BY k.created_at, k.kid, c.key_id
         """)
 
-    /// A new key with its copies. Nodes that find at once that one is due make one: the others find
-    /// a young key, unless they insist (`$6`).
+    /// A new key with its copies. Of nodes that find at the same time that one is due, one makes it: the
+    /// others find a young key, unless they insist (`$6`).
     ///
     /// The secrets are locked, so that none of them is retired meanwhile; a key is not made where
     /// all of them were.

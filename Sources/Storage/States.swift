@@ -4,7 +4,7 @@ import Postgres
 /// The columns that liveness is decided by, each set written and read in one place. All are null
 /// where a row is missing.
 enum States {
-    /// Of `secrets`. A key id without a row is a secret that state was lost of.
+    /// Of `secrets`. Where a key id has no row, the database lost what it knew.
     static let isSecretRetired = "secrets.key_id IS NULL OR secrets.retired_at IS NOT NULL"
     /// Of `clients AS c`.
     static let clientColumns = "c.client_id, c.epoch, c.disabled_at IS NOT NULL"

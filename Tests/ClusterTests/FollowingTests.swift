@@ -35,7 +35,7 @@ import Testing
         case token, grant, session, user, userDisabled, client, clientDisabled, clientDeleted
         case everything
 
-        func ending(_ home: Home) -> Ending {
+        func ending(_ home: Home) -> TrustChange {
             let ada = UserReference("ada")
             return switch self {
             case .token: .token(home.token, client: home.client.id)
@@ -86,8 +86,8 @@ import Testing
                     _ = try await nodes[0].revoker.end(
                         way.ending(home), because: StoreFixture.cause)
                     try await expect(false, token, at: nodes)
-                    let roll = try await fixture.store.roll()
-                    #expect(roll.nodes.allSatisfy { $0.applied <= roll.endOfLog })
+                    let list = try await fixture.store.nodeList()
+                    #expect(list.nodes.allSatisfy { $0.applied <= list.endOfLog })
                 }
             }
         }
@@ -261,7 +261,7 @@ import Testing
                     #expect(waited >= .milliseconds(2100))
                     #expect(waited < .seconds(4))
                     let held = try await other.gate.lease(by: Store.deadline)
-                    for node in try await fixture.store.roll().nodes
+                    for node in try await fixture.store.nodeList().nodes
                     where node.id != held.incarnation {
                         try await fixture.store.removeNode(node)
                     }

@@ -51,7 +51,7 @@ import Testing
                 try await fixture.column(
                     "SELECT concat_ws(' ', id, key_ids, version, lease_ms, applied) FROM nodes")
                     == ["\(id) {} 1.2.3 321 3"])
-            let node = try #require(try await fixture.store.roll().nodes.first)
+            let node = try #require(try await fixture.store.nodeList().nodes.first)
             #expect(node.id == id)
             #expect(node.lease == .milliseconds(321))
             #expect(node.applied == 3)
@@ -82,10 +82,10 @@ import Testing
             _ = try await fixture.store.retireSecret(1, because: StoreFixture.cause)
             let id = StoreFixture.identifier()
             _ = try await join(log, as: id, secrets: [secrets[3], secrets[2], secrets[0]])
-            #expect(try await fixture.store.roll().nodes.first?.keyIDs == [3])
+            #expect(try await fixture.store.nodeList().nodes.first?.keyIDs == [3])
             let all = StoreFixture.identifier()
             _ = try await join(log, as: all, insteadOf: id, secrets: secrets)
-            #expect(try await fixture.store.roll().nodes.first?.keyIDs == [2, 3])
+            #expect(try await fixture.store.nodeList().nodes.first?.keyIDs == [2, 3])
         }
     }
 
@@ -95,13 +95,13 @@ import Testing
         try await with { fixture, log in
             let id = StoreFixture.identifier()
             let joining = try await join(log, as: id)
-            let before = try #require(try await fixture.store.roll().nodes.first)
+            let before = try #require(try await fixture.store.nodeList().nodes.first)
             let poll = try await poll(log, joining, keyIDs: [3, 200])
             #expect(poll.isRenewed)
             #expect(poll.endOfLog == 0)
             #expect(poll.entries.isEmpty)
             #expect(poll.reign == joining.reign)
-            let after = try #require(try await fixture.store.roll().nodes.first)
+            let after = try #require(try await fixture.store.nodeList().nodes.first)
             #expect(after.renewedAt != before.renewedAt)
             #expect(after.keyIDs == [3, 200])
 
@@ -111,10 +111,10 @@ import Testing
             #expect(news.endOfLog == 5)
             #expect(news.entries.map(\.number) == [1, 2, 3, 4, 5])
             // Not before it says so.
-            #expect(try await fixture.store.roll().nodes.first?.applied == 0)
+            #expect(try await fixture.store.nodeList().nodes.first?.applied == 0)
             let reported = try await self.poll(log, joining, applied: 3)
             #expect(reported.entries.map(\.number) == [4, 5])
-            let row = try await fixture.store.roll().nodes.first
+            let row = try await fixture.store.nodeList().nodes.first
             #expect(row?.applied == 3)
             // What is not said stays.
             #expect(row?.keyIDs == [3, 200])
@@ -191,7 +191,7 @@ import Testing
             switch stranger {
             case .neverJoined: following = other(StoreFixture.identifier())
             case .removed:
-                let node = try #require(try await fixture.store.roll().nodes.first)
+                let node = try #require(try await fixture.store.nodeList().nodes.first)
                 try await fixture.store.removeNode(node)
             case .otherLog: following = other(logID: Identifier(high: 1, low: 1))
             case .restored:
@@ -214,7 +214,7 @@ import Testing
         try await with { fixture, log in
             let id = StoreFixture.identifier()
             let joining = try await join(log, as: id)
-            let read = try #require(try await fixture.store.roll().nodes.first)
+            let read = try #require(try await fixture.store.nodeList().nodes.first)
             #expect(try await poll(log, joining).isRenewed)
             try await fixture.store.removeNode(read)
             #expect(try await fixture.rows() == [id])
@@ -284,19 +284,19 @@ import Testing
         }
     }
 
-    // MARK: The roll
+    // MARK: The list of nodes
 
-    @Test func theRoll() async throws {
+    @Test func theListOfNodes() async throws {
         try await with { fixture, log in
-            var roll = try await fixture.store.roll()
-            #expect(roll.endOfLog == 0)
-            #expect(roll.timelineAge == nil)
-            #expect(roll.nodes.isEmpty)
+            var list = try await fixture.store.nodeList()
+            #expect(list.endOfLog == 0)
+            #expect(list.timelineAge == nil)
+            #expect(list.nodes.isEmpty)
 
             try await fixture.append(1)
-            roll = try await fixture.store.roll()
-            #expect(roll.endOfLog == 1)
-            let age = try #require(roll.timelineAge)
+            list = try await fixture.store.nodeList()
+            #expect(list.endOfLog == 1)
+            let age = try #require(list.timelineAge)
             #expect(abs(age.components.seconds) < 600)
             // Later entries on the same timeline make it no younger.
             let since = "SELECT timeline || ' ' || timeline_since FROM revocation_clock"
@@ -309,31 +309,31 @@ import Testing
                 "revocation_clock",
                 sql: "UPDATE revocation_clock SET timeline = timeline + 1, "
                     + "timeline_since = timeline_since - interval '1 hour'")
-            #expect(try await fixture.store.roll().timelineAge == nil)
+            #expect(try await fixture.store.nodeList().timelineAge == nil)
             try await fixture.append(1)
-            let young = try #require(try await fixture.store.roll().timelineAge)
+            let young = try #require(try await fixture.store.nodeList().timelineAge)
             #expect(young < .seconds(600))
 
             // Where the clock is far behind the purge horizon, too: it is young by the clock.
             try await fixture.unguarded(
                 "purge_horizon", sql: "UPDATE purge_horizon SET at = now() + interval '2 days'")
-            #expect(try #require(try await fixture.store.roll().timelineAge) < .seconds(600))
+            #expect(try #require(try await fixture.store.nodeList().timelineAge) < .seconds(600))
             #expect(try await fixture.store.examine().silentNodes == 0)
 
             // A clock that was set back.
             try await fixture.unguarded(
                 "revocation_clock",
                 sql: "UPDATE revocation_clock SET timeline_since = now() + interval '1 hour'")
-            #expect(try #require(try await fixture.store.roll().timelineAge) < .zero)
+            #expect(try #require(try await fixture.store.nodeList().timelineAge) < .zero)
 
             let ids = [StoreFixture.identifier(), StoreFixture.identifier()]
             _ = try await join(log, as: ids[0], lease: .milliseconds(100))
             _ = try await join(log, as: ids[1], lease: .seconds(10))
-            roll = try await fixture.store.roll()
-            #expect(roll.endOfLog == 3)
-            #expect(Set(roll.nodes.map(\.id)) == Set(ids))
-            #expect(roll.nodes.map(\.applied) == [3, 3])
-            #expect(Set(roll.nodes.map(\.lease)) == [.milliseconds(100), .seconds(10)])
+            list = try await fixture.store.nodeList()
+            #expect(list.endOfLog == 3)
+            #expect(Set(list.nodes.map(\.id)) == Set(ids))
+            #expect(list.nodes.map(\.applied) == [3, 3])
+            #expect(Set(list.nodes.map(\.lease)) == [.milliseconds(100), .seconds(10)])
         }
     }
 }

@@ -31,7 +31,7 @@ import Testing
     /// Waits until every node's row lists these secrets.
     private func everyone(_ fixture: StoreFixture, lists keyIDs: Set<UInt8>) async throws {
         try await eventually("every row lists \(keyIDs)") {
-            try await fixture.store.roll().nodes.allSatisfy { $0.keyIDs == keyIDs }
+            try await fixture.store.nodeList().nodes.allSatisfy { $0.keyIDs == keyIDs }
         }
     }
 

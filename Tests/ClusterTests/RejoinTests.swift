@@ -63,7 +63,7 @@ import Testing
                 let held = try await node.gate.lease(by: Store.deadline)
                 #expect(try await fixture.rows() == [held.incarnation])
                 // It says which secrets it holds from the first.
-                #expect(try await fixture.store.roll().nodes.map(\.keyIDs) == [[1]])
+                #expect(try await fixture.store.nodeList().nodes.map(\.keyIDs) == [[1]])
                 let hits = node.node.cache.size.hits
                 #expect(try await (node.answer(about: token) != nil) == (cause != .restored))
                 #expect(node.node.cache.size.hits == hits + (cause == .restored ? 0 : 1))
@@ -160,7 +160,7 @@ import Testing
                 for _ in 0..<5 { try await fixture.append(900) }
                 try await fixture.untilApplied()
                 #expect(try await fixture.rows() == before)
-                #expect(try await fixture.store.roll().nodes.map(\.applied) == [4500])
+                #expect(try await fixture.store.nodeList().nodes.map(\.applied) == [4500])
                 let revoker = Revoker(store: fixture.store, logger: TestDatabase.logger)
                 _ = try await revoker.end(.client("app"), because: StoreFixture.cause)
                 #expect(try await node.answer(about: token) == nil)

@@ -9,15 +9,15 @@ import Testing
     static func node(
         _ number: UInt64, applied: Int64, lease: Duration = .milliseconds(200),
         renewedAt: Int64 = 0
-    ) -> Roll.Node {
-        Roll.Node(
+    ) -> NodeRecord {
+        NodeRecord(
             id: Identifier(high: 0, low: number), keyIDs: [], lease: lease, applied: applied,
             renewedAt: PostgresTime(microseconds: renewedAt))
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
         let testDescription: String
-        var nodes: [Roll.Node] = []
+        var nodes: [NodeRecord] = []
         var elapsed: Duration = .zero
         var isWhole = false
         let step: RevocationWait.Step
@@ -61,10 +61,10 @@ import Testing
 
     @Test(arguments: cases)
     func steps(_ given: Case) {
-        let roll = Roll(endOfLog: 10, timelineAge: .seconds(60), nodes: given.nodes)
+        let list = NodeList(endOfLog: 10, timelineAge: .seconds(60), nodes: given.nodes)
         #expect(
             RevocationWait.step(
-                for: 10, elapsed: given.elapsed, roll: roll, isWhole: given.isWhole)
+                for: 10, elapsed: given.elapsed, list: list, isWhole: given.isWhole)
                 == given.step)
     }
 
@@ -78,9 +78,10 @@ import Testing
             Self.node(1, applied: 10), Self.node(2, applied: 10, lease: .milliseconds(50)),
         ]
         #expect(
-            RevocationWait.isWhole(Roll(endOfLog: 10, timelineAge: age, nodes: nodes)) == expected)
+            RevocationWait.isWhole(NodeList(endOfLog: 10, timelineAge: age, nodes: nodes))
+                == expected)
         // Where there is no node, there is no lease.
-        #expect(!RevocationWait.isWhole(Roll(endOfLog: 10, timelineAge: age, nodes: [])))
+        #expect(!RevocationWait.isWhole(NodeList(endOfLog: 10, timelineAge: age, nodes: [])))
     }
 }
 
@@ -90,7 +91,7 @@ import Testing
 
     private func node(
         _ number: UInt64, renewedAt: Int64, lease: Duration = .milliseconds(100)
-    ) -> Roll.Node {
+    ) -> NodeRecord {
         RevocationWaitTests.node(number, applied: 0, lease: lease, renewedAt: renewedAt)
     }
 

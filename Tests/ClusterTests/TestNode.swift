@@ -154,14 +154,14 @@ extension StoreFixture {
 
     /// The ids of the nodes' rows.
     func rows() async throws -> Set<Identifier> {
-        Set(try await store.roll().nodes.map(\.id))
+        Set(try await store.nodeList().nodes.map(\.id))
     }
 
     /// Waits until every node has applied the whole log.
     func untilApplied() async throws {
         try await eventually("every node applies the log") {
-            let roll = try await store.roll()
-            return roll.nodes.allSatisfy { $0.applied >= roll.endOfLog }
+            let list = try await store.nodeList()
+            return list.nodes.allSatisfy { $0.applied >= list.endOfLog }
         }
     }
 

@@ -25,7 +25,7 @@ import Testing
             #expect(account.deviceApps.map(\.id) == [bound])
             #expect(account.apps.map(\.id) == [offlineThere, offline])
             #expect([account.moreDevices, account.moreApps] == [0, 0])
-            #expect(account.told == nil)
+            #expect(account.asked == nil)
             for grant in [bound, offline, boundThere, offlineThere] {
                 #expect(try await store.app(grant, of: user)?.id == grant)
                 #expect(try await store.app(grant, of: bob) == nil)
@@ -42,18 +42,18 @@ import Testing
             #expect(after.apps.map(\.id) == [offlineThere])
             for grant in [bound, offline, boundThere] {
                 #expect(try await store.app(grant, of: user)?.death != nil)
-                let told = try await store.account(of: user, told: grant)
-                #expect(told.told?.id == grant)
-                #expect(told.told?.death != nil)
-                #expect(try await store.account(of: bob, told: grant).told == nil)
+                let told = try await store.account(of: user, asked: grant)
+                #expect(told.asked?.id == grant)
+                #expect(told.asked?.death != nil)
+                #expect(try await store.account(of: bob, asked: grant).asked == nil)
             }
             // What has ended is read where it is asked for.
-            let told = try await store.account(of: user, told: here.session)
+            let told = try await store.account(of: user, asked: here.session)
             #expect(
                 told.devices.first { $0.session.id == here.session }?.death == .sessionEnded)
             #expect([told.moreDevices, told.moreApps] == [0, 0])
             // Another person's is not.
-            let theirs = try await store.account(of: bob, told: here.session)
+            let theirs = try await store.account(of: bob, asked: here.session)
             #expect(theirs.devices.map(\.session.id) == [bobs.session])
             #expect(theirs.apps.isEmpty)
             try await fixture.end("bob")

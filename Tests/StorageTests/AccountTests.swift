@@ -462,7 +462,7 @@ import Testing
             let user = try await fixture.user()
             let (here, there) = (try await fixture.login(), try await fixture.login())
             let login = try await fixture.sessionUser(here)
-            let ending: Ending =
+            let ending: TrustChange =
                 changesPassword
                 ? .ownPassword(login, try StoreFixture.hash(Self.newPassword)) : .others(login)
             #expect(ending.kind == (changesPassword ? "own_password" : "others"))

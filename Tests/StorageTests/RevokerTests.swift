@@ -28,7 +28,7 @@ import Testing
             let access = StoreFixture.accessToken(of: grant)
             let refresh = Token.refresh(RefreshToken(grant: grant, generation: 1, keyID: 1))
             let ada = UserReference("ada")
-            let (ending, kind, subject): (Ending, String, String) =
+            let (ending, kind, subject): (TrustChange, String, String) =
                 switch way {
                 case .token:
                     (.token(access, client: client.id), "token", access.id.description)
@@ -68,7 +68,7 @@ import Testing
         try await StoreFixture.with { fixture in
             let revoker = Revoker(store: fixture.store, logger: TestDatabase.logger)
             let nobody = UserReference("nobody")
-            let endings: [Ending] = [
+            let endings: [TrustChange] = [
                 .grant(StoreFixture.identifier()), .session(StoreFixture.identifier()),
                 .user(nobody), .userDisabled(nobody), .userDeleted(nobody), .userEnabled(nobody),
                 .password(nobody, try StoreFixture.hash()), .client("nobody"),

@@ -12,7 +12,7 @@ package enum MadeRows {
         _ rows: [[[UInt8]?]], of statement: any PreparableStatement
     ) throws(PostgresError) -> [any PostgresRow] {
         guard let statement = statement as? any RowReading,
-            let answer = Answer.made(of: rows, types: statement.columnTypes)
+            let answer = QueryResult.made(of: rows, types: statement.columnTypes)
         else { throw .unavailable("libpq made no answer") }
         return try statement.rows(of: answer)
     }
@@ -163,19 +163,19 @@ package enum MadeRows {
     }
 
     private static func wait(for row: Nodes.NodeRow) {
-        let node = Roll.Node(
+        let node = NodeRecord(
             id: Identifier(high: 0, low: 0), keyIDs: [],
             lease: .milliseconds(Int64(row.leaseMilliseconds ?? 1)), applied: row.applied ?? 0,
             renewedAt: row.renewedAt ?? .distantPast)
-        let roll = Roll(
+        let list = NodeList(
             endOfLog: row.endOfLog, timelineAge: row.timelineAge.map { .milliseconds($0) },
             nodes: [node])
         _ = RevocationWait.step(
-            for: row.endOfLog, elapsed: .seconds(1), roll: roll,
-            isWhole: RevocationWait.isWhole(roll))
+            for: row.endOfLog, elapsed: .seconds(1), list: list,
+            isWhole: RevocationWait.isWhole(list))
         var watch = DeadNodeWatch()
-        _ = watch.dead(among: roll.nodes, at: .now)
-        _ = watch.dead(among: roll.nodes, at: .now + .seconds(1))
+        _ = watch.dead(among: list.nodes, at: .now)
+        _ = watch.dead(among: list.nodes, at: .now + .seconds(1))
     }
 
     private static func follow(_ row: NodePolls.PolledRow, _ primary: Primary) {
@@ -198,11 +198,11 @@ package enum MadeRows {
 // MARK: Making answers
 
 private protocol RowReading: PreparableStatement {
-    func rows(of answer: Answer) throws(PostgresError) -> [any PostgresRow]
+    func rows(of answer: QueryResult) throws(PostgresError) -> [any PostgresRow]
 }
 
 extension Statement: RowReading {
-    func rows(of answer: Answer) throws(PostgresError) -> [any PostgresRow] {
+    func rows(of answer: QueryResult) throws(PostgresError) -> [any PostgresRow] {
         try answer.decode(as: Row.self)
     }
 }
@@ -213,10 +213,10 @@ private protocol FromPrimary {
 
 extension Proven: FromPrimary {}
 
-extension Answer {
-    fileprivate static func made(of rows: [[[UInt8]?]], types: [UInt32]) -> Answer? {
+extension QueryResult {
+    fileprivate static func made(of rows: [[[UInt8]?]], types: [UInt32]) -> QueryResult? {
         guard let raw = unsafe PQmakeEmptyPGresult(nil, PGRES_TUPLES_OK) else { return nil }
-        let answer = unsafe Answer(raw)
+        let answer = unsafe QueryResult(raw)
         var columns = unsafe types.map { type in
             var column = unsafe PGresAttDesc()
             unsafe column.typid = type

@@ -31,7 +31,7 @@ struct AccountEndpoint: Sendable {
         let notice = try AccountNotice.read(
             form, user, browser, services.node, at: login.readAt)
         let account = try await services.store.account(
-            of: user.user.id, here: user.session.id, told: notice?.subject, by: context.deadline)
+            of: user.user.id, here: user.session.id, asked: notice?.subject, by: context.deadline)
         let alive = account.devices.filter { $0.death == nil }
         guard let this = alive.first(where: { $0.session.id == user.session.id }) else {
             return toLogin(browser)
@@ -102,7 +102,7 @@ struct AccountEndpoint: Sendable {
             return words.notice.session(
                 DeviceName.words(for: device.userAgent, in: words.device), !account.apps.isEmpty)
         case .app(let id):
-            guard let app = account.told, app.id == id, app.death != nil else { return nil }
+            guard let app = account.asked, app.id == id, app.death != nil else { return nil }
             let name = name(of: app)
             let hasMore =
                 account.apps.contains { $0.clientID == app.clientID }
@@ -215,7 +215,8 @@ struct AccountEndpoint: Sendable {
 
     /// Ends something, and says when; nil where it was gone, or had changed since it was read.
     private func end(
-        _ ending: Ending, because reason: String, _ user: SessionUser, _ context: DoornailContext
+        _ ending: TrustChange, because reason: String, _ user: SessionUser,
+        _ context: DoornailContext
     ) async throws -> UnixTime? {
         do {
             let receipt = try await services.revoker.end(

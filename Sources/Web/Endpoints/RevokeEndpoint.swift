@@ -16,7 +16,7 @@ struct RevokeEndpoint: Endpoint {
             grant = try await services.store.liveness(of: token, by: sent.deadline).grant
             notes.grant = grant?.id.description
         }
-        let ending: Ending
+        let ending: TrustChange
         switch try RevocationDecision.decide(token, grant: grant, by: sent.client) {
         case .endToken(let token, let client): ending = .token(token, client: client)
         case .endGrant(let id): ending = .grant(id)

@@ -1,7 +1,7 @@
 import CLibPQ
 
 /// One result of libpq; it is used on the connection's thread alone.
-@safe final class Answer {
+@safe final class QueryResult {
     private let raw: OpaquePointer
 
     init(_ raw: OpaquePointer) {
