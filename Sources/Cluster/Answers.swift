@@ -14,7 +14,7 @@ extension Node {
         let held = try await gate.lease(by: deadline)
         if let read = cache.client(clientID) { return read.at(held.time(at: .now)) }
         let tick = cache.now
-        let read = try await store.client(clientID, by: deadline)
+        let read = try await upstream.client(clientID, by: deadline)
         cache.remember(read, called: clientID, since: tick)
         return read
     }
@@ -45,14 +45,13 @@ extension Node {
             }
         }
         let tick = cache.now
-        let state = try await store.liveness(of: token, by: deadline)
-        guard case .alive(let live) = Liveness.of(token, in: state) else { return nil }
-        let known = RememberedAnswer(
-            body: Introspection.active(token, live, issuer: issuer), client: live.client,
-            audience: live.audience, text: Array(text.utf8), certainUntil: live.certainUntil)
+        let question = DatabaseUpstream.Question(token, text: text, issuer: issuer)
+        guard let (known, scopes) = try await upstream.answer(question, by: deadline) else {
+            return nil
+        }
         // The use of a refresh token ends it, and writes nothing into the log: none is remembered.
         if case .access(let access) = token {
-            cache.remember(known, about: access.id, hangingOn: .init(live, state), since: tick)
+            cache.remember(known, about: access.id, hangingOn: scopes, since: tick)
         }
         return Told(known: known, isRefreshToken: token.isRefreshToken)
     }
@@ -65,17 +64,5 @@ extension Node {
             constantTimeEqual(text[...], known.text), time < known.certainUntil
         else { return nil }
         return known
-    }
-}
-
-extension AnswerScopes {
-    init(_ live: LiveToken, _ state: Liveness.State) {
-        guard let grant = state.grant else {
-            self.init(client: live.client)
-            return
-        }
-        self.init(
-            client: grant.client, grant: grant.id,
-            session: grant.isOffline ? nil : grant.session, user: grant.user)
     }
 }

@@ -20,13 +20,15 @@ package final class DatabaseUpstream: Upstream {
         }
     }
 
-    /// A token, as the codec opened it.
+    /// A token, as it was presented, and as the codec opened it.
     package struct Question: Sendable {
         let token: Token
+        let text: String
         let issuer: String
 
-        package init(_ token: Token, issuer: String) {
+        init(_ token: Token, text: String, issuer: String) {
             self.token = token
+            self.text = text
             self.issuer = issuer
         }
     }
@@ -126,14 +128,9 @@ package final class DatabaseUpstream: Upstream {
     ) async throws(StoreError) -> (RememberedAnswer, hangingOn: AnswerScopes)? {
         let state = try await store.liveness(of: question.token, by: deadline)
         guard case .alive(let live) = Liveness.of(question.token, in: state) else { return nil }
-        var text: [UInt8] = []
-        if case .access(let access) = question.token,
-            let sealed = try secrets.codec().seal(access)
-        {
-            text = Array(sealed.value.utf8)
-        }
         return (
-            RememberedAnswer(question.token, live, text: text, issuer: question.issuer),
+            RememberedAnswer(
+                question.token, live, text: Array(question.text.utf8), issuer: question.issuer),
             AnswerScopes(live, state)
         )
     }
@@ -141,5 +138,17 @@ package final class DatabaseUpstream: Upstream {
     private static func newID() -> Identifier {
         var random = SystemRandomNumberGenerator()
         return Identifier(milliseconds: 0, using: &random)
+    }
+}
+
+extension AnswerScopes {
+    fileprivate init(_ live: LiveToken, _ state: Liveness.State) {
+        guard let grant = state.grant else {
+            self.init(client: live.client)
+            return
+        }
+        self.init(
+            client: grant.client, grant: grant.id,
+            session: grant.isOffline ? nil : grant.session, user: grant.user)
     }
 }
