@@ -178,11 +178,11 @@ package final class AnswerCache: Sendable {
 
     // MARK: What is known
 
-    /// The moment that what is read from now on is read after.
+    /// The present tick, which what is read from now on is remembered with.
     package var now: Int64 { tick.load(ordering: .acquiring) }
 
     /// What is known about a token; nil where the database has to be asked.
-    /// - Parameter countsMiss: false for who looks before another one does.
+    /// - Parameter countsMiss: false where somebody looks again who counts.
     package func known(_ token: Identifier, countsMiss: Bool = true) -> RememberedAnswer? {
         guard isEnabled else { return nil }
         let now = now

@@ -16,19 +16,15 @@ import Testing
             var isRenewed = true
             /// What each poll said to be applied.
             var reported: [Int64] = []
-            var news: CheckedContinuation<Void, Never>?
         }
 
         let state = Mutex(State())
 
         func append(_ subject: Identifier) {
-            let waiting = state.withLock { state in
+            state.withLock { state in
                 let number = Int64(state.log.count) + 1
                 state.log.append(LogEntry(number: number, kind: .grant, subject: subject))
-                defer { state.news = nil }
-                return state.news
             }
-            waiting?.resume()
         }
 
         func connect(by deadline: ContinuousClock.Instant) throws(StoreError) {
