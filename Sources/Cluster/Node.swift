@@ -156,7 +156,7 @@ package final class Node: Sendable {
         }
     }
 
-    /// Removes the row, so that nobody waits for this node; it holds no lease any more.
+    /// Gives up the lease, then removes the row, so that no revoker waits for this node.
     package func leave() async {
         gate.giveUp()
         do {

@@ -162,7 +162,7 @@ package final class SigningKeyring: Sendable {
         _ keys: [SigningKey], _ records: [SigningKeyRecord], at now: UnixTime
     ) async throws(StoreError) {
         let openable = SigningKeyring.known(records, among: keys)
-        // Those that were withdrawn prove nothing any more, not even to a logout.
+        // Withdrawn keys prove nothing, not even to a logout.
         let records = records.filter { !$0.known.isWithdrawn }
         let known = records.map(\.known)
         let signers = SigningAlgorithm.allCases.compactMap { algorithm in

@@ -96,7 +96,7 @@ enum SQLState {
     }
 
     /// Whether the connection's prepared statements no longer fit the schema, or are not there
-    /// (a pooler gave the connection another server), or the server is not the primary any more.
+    /// (a pooler gave the connection another server), or the server is no longer the primary.
     static func isStale(_ state: String) -> Bool {
         state == "26000" || state == "25006" || state == "0A000"
     }

@@ -3,7 +3,7 @@ package import Metrics
 import NIOCore
 import Synchronization
 
-/// Gives connections their places at one listener, and closes at once those that get none.
+/// Gives connections their places at one listener, and immediately closes those that get none.
 ///
 /// To close them tells a balancer to try another node, where one that is not accepted hangs. Trusted
 /// proxies stand for many, so theirs are counted in all alone.

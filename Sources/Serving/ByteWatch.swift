@@ -2,7 +2,8 @@ import NIOCore
 
 /// Gives the parser what one request needs, and keeps the rest until that request was answered.
 ///
-/// The parser would make all requests of a read at once, each many times as large as its bytes, and
+/// The parser would make all requests of a read before any is answered, each many times as large as its
+/// bytes, and
 /// says nothing until a header is complete: a peer that sends one byte a second would never be noticed
 /// behind it. So this stands before it, cuts what arrives where a request may end (``MessageParts``),
 /// and tells the ``MessageReader`` what was parsed.

@@ -112,4 +112,3 @@ package final class CertificateReload: Sendable {
         }
     }
 }
-

@@ -13,7 +13,7 @@ struct ConnectionState {
         case reject(Rejection)
         /// Everything was written: end our side, and read until the peer ends its own.
         case finish
-        /// Close at once.
+        /// Close immediately.
         case close
     }
 

@@ -36,7 +36,7 @@ package struct HTTPLimits: Sendable, Equatable {
     ///
     /// A request that was on its way is answered rather than met by a closed socket.
     package var quiesce: TimeAmount = .milliseconds(200)
-    /// Connections open at once; what comes beyond is closed at once.
+    /// How many connections may be open at the same time; what comes beyond is closed immediately.
     package var connections = 10_000
     /// Of these, connections from one address that is no trusted proxy's (IPv6: from one /64).
     package var connectionsByAddress = 2_500

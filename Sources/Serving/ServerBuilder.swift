@@ -55,7 +55,7 @@ package enum ServerBuilder {
             try await listener.pipeline.addHandler(AcceptPause(logger: logger), position: .first)
                 .get()
         } catch {
-            // It is closed already, or a core spins where no file can be opened any more.
+            // Either it is closed already, or a core will spin while no file can be opened.
             logger.warning("a listener cannot pause", metadata: ["error": "\(error)"])
         }
     }
@@ -63,8 +63,8 @@ package enum ServerBuilder {
 
 /// Accepts nothing for a moment after no more files could be opened.
 ///
-/// NIO finds the listener readable again at once, since its own pause comes after the next read was asked
-/// for, and a core would spin.
+/// NIO asks for the next read before its own pause begins. So it would find the listener readable again
+/// immediately, and a core would spin.
 private final class AcceptPause: ChannelInboundHandler, RemovableChannelHandler, Sendable {
     typealias InboundIn = any Channel
 

@@ -143,7 +143,7 @@ enum Accounts {
     ///
     /// It adds to the user's epoch where that still equals the session's as it was read (`$3`), and
     /// only then gives the session the new one, and its cookie another secret (`$7`): a copy of the
-    /// old cookie is of no use any more. Only the login that was read (`$8`) can do so; one that was
+    /// old cookie is of no use from then on. Only the login that was read (`$8`) can do so; one that was
     /// overtaken by another cookie's cannot. The rows are locked first, the user's before the
     /// session's, and judged as they are then: a statement's snapshot may be older.
     ///

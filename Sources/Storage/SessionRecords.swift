@@ -34,7 +34,7 @@ package struct GrantRecord: Sendable {
     package let isOffline: Bool
     package let createdAt: PostgresTime
     package let lastUsedAt: PostgresTime
-    /// When it cannot be refreshed any more.
+    /// From when on it cannot be refreshed.
     package let expiresAt: PostgresTime
     /// Nil while it is alive.
     package let death: Liveness.CauseOfDeath?

@@ -18,8 +18,8 @@ package struct PresentedCredentials: Sendable, Equatable {
 
     /// Reads the `Authorization` header and the body's `client_id` and `client_secret`.
     ///
-    /// Two methods at once are `invalid_request` (RFC 6749 §2.3); bad Basic credentials, or none at
-    /// all, are `invalid_client`.
+    /// Two methods in one request are `invalid_request` (RFC 6749 §2.3); bad Basic credentials, or none
+    /// at all, are `invalid_client`.
     package init(authorization: [String], form: Form) throws(OAuthError) {
         guard authorization.count <= 1 else {
             throw OAuthError(.invalidRequest, "more than one Authorization header")

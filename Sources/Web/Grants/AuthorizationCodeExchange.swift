@@ -42,7 +42,7 @@ struct AuthorizationCodeExchange: TokenExchange {
             sent.form, client: sent.client, code: code, row: row, in: state)
     }
 
-    /// Redeems a code; nil where it was not there any more.
+    /// Redeems a code; nil where it was gone.
     private func redeem(
         _ redemption: AuthorizationCodeGrant.Redemption, for id: Identifier,
         _ sent: ClientRequest, _ notes: inout RequestNotes

@@ -101,7 +101,7 @@ struct DevServer {
                     app("Demo mail", "openid offline_access mail:read"), in: store)
                 try await registerUser(password: demo.userPassword, in: store)
             }
-            // The registration is done, or it failed: the connection is not needed any more.
+            // The registration is done, or it failed: the connection is no longer needed.
             try await group.next()
             group.cancelAll()
         }

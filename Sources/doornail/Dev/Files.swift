@@ -50,7 +50,7 @@ enum Files {
         return unsafe lstat(path, &status) == 0 ? Int(status.st_size) : 0
     }
 
-    /// Gives a finished file or folder its name, all at once.
+    /// Gives a finished file or folder its name, in one step.
     static func move(_ old: String, to new: String) throws(DevError) {
         guard unsafe rename(old, new) == 0 else {
             throw DevError("\(new) cannot be written: \(refusal).")
