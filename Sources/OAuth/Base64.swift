@@ -54,19 +54,23 @@ package enum Base64 {
 
     /// Decodes base64url without padding; nil for any other character, length or set spare bit.
     package static func decodeURL(_ text: some Sequence<UInt8>) -> [UInt8]? {
-        decode(text, values: urlValues)
+        decode(Array(text)[...], values: urlValues)
     }
 
     /// Decodes standard base64 with or without its padding (RFC 4648 §4), as HTTP Basic uses it.
     package static func decodeStandard(_ text: some Collection<UInt8>) -> [UInt8]? {
-        let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
+        let text = Array(text)
+        var rest = text[...]
+        while rest.last == UInt8(ascii: "=") { rest.removeLast() }
+        let padding = text.count - rest.count
         guard padding <= 2, padding == 0 || text.count % 4 == 0 else { return nil }
-        return decode(text.dropLast(padding), values: standardValues)
+        return decode(rest, values: standardValues)
     }
 
-    private static func decode(_ text: some Sequence<UInt8>, values: [UInt8]) -> [UInt8]? {
+    /// It is about arrays: as generic code it cost several times as much.
+    private static func decode(_ text: ArraySlice<UInt8>, values: [UInt8]) -> [UInt8]? {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.underestimatedCount * 3 / 4)
+        bytes.reserveCapacity(text.count * 3 / 4)
         var buffer: UInt32 = 0
         var bits = 0
         for character in text {

@@ -92,6 +92,11 @@ package struct Form: Sendable, Equatable {
     }
 
     package static func decode(_ encoded: ArraySlice<UInt8>) -> String? {
+        // Most have nothing to decode.
+        let isPlain = encoded.allSatisfy {
+            $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") && $0 != 0
+        }
+        if isPlain { return String(validating: encoded, as: UTF8.self) }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(encoded.count)
         var iterator = encoded.makeIterator()
@@ -137,9 +142,11 @@ package struct Form: Sendable, Equatable {
     /// Whether a Content-Type names a form; parameters such as `charset=UTF-8` are accepted.
     package static func isForm(contentType: String?) -> Bool {
         guard let contentType else { return false }
+        if contentType == form { return true }
         let media = contentType.utf8.prefix { $0 != UInt8(ascii: ";") }
         let trimmed = media.filter { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
-        return String(decoding: trimmed, as: UTF8.self).lowercased()
-            == "application/x-www-form-urlencoded"
+        return String(decoding: trimmed, as: UTF8.self).lowercased() == form
     }
+
+    private static let form = "application/x-www-form-urlencoded"
 }

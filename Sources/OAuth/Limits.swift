@@ -1,4 +1,5 @@
-/// Every bound on what comes from outside but for HTTP itself (`HTTPLimits`), in one place; each is tested at the limit and one past it.
+/// Every bound on what comes from outside but for HTTP itself (`HTTPLimits`), in one place; each is tested
+/// at the limit and one past it.
 package enum Limits {
     /// Parameters in one form.
     package static let parameters = 200

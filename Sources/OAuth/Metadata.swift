@@ -20,7 +20,7 @@ package enum Metadata {
         json.set("code_challenge_methods_supported", ["S256"])
         json.set("authorization_response_iss_parameter_supported", true)
         json.set("grant_types_supported", GrantType.allCases.map(\.rawValue))
-        let methods = Client.SecretWay.allCases.map(\.rawValue)
+        let methods = ClientRegistration.SecretWay.allCases.map(\.rawValue)
         json.set("token_endpoint_auth_methods_supported", methods + ["none"])
         json.set("revocation_endpoint_auth_methods_supported", methods + ["none"])
         json.set("introspection_endpoint_auth_methods_supported", methods)

@@ -54,9 +54,9 @@ enum Clients {
             let idTokenAlgorithm: String? = try cells.next()
             guard let name, let grantTypes, let redirectURIs, let postLogoutRedirectURIs,
                 let scope, let audiences, let isFirstParty, let rotates, let retryWindowSeconds,
-                let method = method.flatMap(Client.AuthenticationMethod.init),
-                let introspects = introspects.flatMap(Client.Introspects.init),
-                let revokes = revokes.flatMap(Client.Revokes.init),
+                let method = method.flatMap(ClientRegistration.AuthenticationMethod.init),
+                let introspects = introspects.flatMap(ClientRegistration.Introspects.init),
+                let revokes = revokes.flatMap(ClientRegistration.Revokes.init),
                 let idTokenAlgorithm = idTokenAlgorithm.flatMap(SigningAlgorithm.init)
             else { return nil }
             return ClientRegistration(
@@ -120,15 +120,6 @@ private struct ClientLookup: BatchedRequest {
 }
 
 extension Store {
-    /// Reads clients by their ids, in order, in one statement with proof of who answered.
-    package func clients(
-        _ clientIDs: [String], by deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> [ClientRead] {
-        try await StoreError.translating { () async throws(PostgresError) in
-            try await Clients.read(clientIDs, on: database, by: deadline)
-        }
-    }
-
     /// Reads a client by its id. A text that cannot be a client id costs a query, too: the answer needs the
     /// database's time, and the proof of which server answered.
     package func client(

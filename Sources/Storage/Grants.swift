@@ -250,18 +250,6 @@ extension Store {
         }
     }
 
-    /// Uses refresh tokens in one statement, in order; nil for each of which it is not known what came.
-    /// It waits for nobody else's, and where it fails, some may have been used.
-    package func rotate(
-        _ rotations: [Rotation], by deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> [RefreshTokenGrant.Verdict?] {
-        if Trap.retryByRead.isPlanted { return rotations.map { _ in nil } }
-        guard !rotations.isEmpty else { return [] }
-        return try await StoreError.translating { () async throws(PostgresError) in
-            try await Grants.rotate(rotations, on: database, by: deadline).map { try? $0.get() }
-        }
-    }
-
     /// Ends a grant with all that hangs on it; `missing` where there is none.
     package func revokeGrant(
         _ id: Identifier, because cause: Cause,

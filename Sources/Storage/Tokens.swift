@@ -96,15 +96,6 @@ extension LivenessKey: BatchedRequest {
 }
 
 extension Store {
-    /// Reads what tokens hang on, in order, in one statement with proof of who answered.
-    package func liveness(
-        of tokens: [Token], by deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> [Liveness.State] {
-        try await StoreError.translating { () async throws(PostgresError) in
-            try await Tokens.read(tokens.map(LivenessKey.init), on: database, by: deadline)
-        }
-    }
-
     /// Reads what a token hangs on, with proof of who answered.
     package func liveness(
         of token: Token, by deadline: ContinuousClock.Instant = Store.deadline

@@ -129,7 +129,7 @@ enum Database {
     ) async throws -> Settings {
         let flags = options.flags.merging(server?.flags ?? [:]) { _, new in new }
         if let url = options.databaseURL?.text, hasPassword(url) {
-            throw Settings.Invalid(
+            throw InvalidSetting(
                 description: "--database-url contains a password, which others can read in the "
                     + "list of processes; use the variable DATABASE_URL",
                 isUsage: true)

@@ -48,7 +48,7 @@ enum Main {
                 try command.run()
             }
             return 0
-        } catch let invalid as Settings.Invalid {
+        } catch let invalid as InvalidSetting {
             Console.error(invalid.description)
             return invalid.isUsage ? 2 : 1
         } catch let failure as CommandFailure {

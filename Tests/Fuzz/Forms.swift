@@ -80,7 +80,7 @@ enum Forms {
         _ = RedirectURI.answerParameter(in: registered)
         _ = RedirectURI.scheme(of: registered)
         _ = RedirectURI.isLoopback(authority: registered)
-        _ = Client.isAudience(registered)
+        _ = ClientRegistration.isAudience(registered)
         _ = try? Issuer(registered)
         _ = ContentSecurityPolicy.source(for: registered)
         _ =

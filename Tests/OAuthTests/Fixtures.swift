@@ -28,10 +28,11 @@ enum Fixture {
     }
 
     static func client(
-        _ number: UInt64 = 1, method: Client.AuthenticationMethod = .any,
+        _ number: UInt64 = 1, method: ClientRegistration.AuthenticationMethod = .any,
         secrets: [String] = ["right"], grants: [GrantType] = [.clientCredentials],
         redirectURIs: [String] = [], scope: [String] = ["a", "b"], audiences: [String] = [],
-        introspects: Client.Introspects = .audience, revokes: Client.Revokes = .token,
+        introspects: ClientRegistration.Introspects = .audience,
+        revokes: ClientRegistration.Revokes = .token,
         isFirstParty: Bool = false, isDisabled: Bool = false
     ) -> Client {
         Client(
@@ -50,7 +51,8 @@ enum Fixture {
         grants: [GrantType] = [.authorizationCode, .refreshToken],
         redirectURIs: [String] = ["https://app.example/cb"],
         scope: [String] = ["openid", "offline_access", "a", "b"],
-        audiences: [String] = ["https://r", "https://s"], revokes: Client.Revokes = .token,
+        audiences: [String] = ["https://r", "https://s"],
+        revokes: ClientRegistration.Revokes = .token,
         isFirstParty: Bool = false, isDisabled: Bool = false
     ) -> Client {
         client(

@@ -12,9 +12,10 @@ import Testing
             (2, .own, [], ["client-2"], false), (2, .audience, ["https://A"], ["https://a"], false),
             (2, .audience, ["https://a/"], ["https://a"], false),
             (2, .audience, ["https://b", "https://a"], ["https://c", "https://a"], true),
-        ] as [(UInt64, Client.Introspects, [String], [String], Bool)])
+        ] as [(UInt64, ClientRegistration.Introspects, [String], [String], Bool)])
     func tells(
-        caller: UInt64, introspects: Client.Introspects, audiences: [String], aud: [String],
+        caller: UInt64, introspects: ClientRegistration.Introspects, audiences: [String],
+        aud: [String],
         expected: Bool
     ) throws {
         let client = Fixture.client(caller, audiences: audiences, introspects: introspects)
@@ -30,9 +31,9 @@ import Testing
         arguments: [
             (1, .own, true), (1, .audience, true), (1, .any, true), (2, .own, false),
             (2, .audience, false), (2, .any, true),
-        ] as [(UInt64, Client.Introspects, Bool)])
+        ] as [(UInt64, ClientRegistration.Introspects, Bool)])
     func tellsAboutRefreshTokens(
-        caller: UInt64, introspects: Client.Introspects, expected: Bool
+        caller: UInt64, introspects: ClientRegistration.Introspects, expected: Bool
     ) throws {
         let client = Fixture.client(
             caller, audiences: ["https://r", "https://s"], introspects: introspects)
@@ -123,9 +124,10 @@ import Testing
             (.refresh, false, 2, .token, .nothing),
             (.oldRefresh, true, 1, .token, .endsGrant), (.oldRefresh, true, 2, .token, .refused),
             (.nothing, false, 1, .token, .nothing), (.nothing, true, 2, .grant, .nothing),
-        ] as [(Sent, Bool, UInt64, Client.Revokes, Outcome)])
+        ] as [(Sent, Bool, UInt64, ClientRegistration.Revokes, Outcome)])
     func decides(
-        sent: Sent, isGrantThere: Bool, caller: UInt64, revokes: Client.Revokes, expected: Outcome
+        sent: Sent, isGrantThere: Bool, caller: UInt64, revokes: ClientRegistration.Revokes,
+        expected: Outcome
     ) throws {
         for isPublic in [false, true] {
             let client = try Fixture.authenticated(

@@ -77,9 +77,9 @@ import Testing
             (.any, .none, .refused), (.basic, .none, .refused), (.post, .none, .refused),
             (.none, .none, .accepted), (.none, .basic(Redacted("")), .refused),
             (.none, .body(Redacted("right")), .refused),
-        ] as [(Client.AuthenticationMethod, PresentedCredentials.Presented, Outcome)])
+        ] as [(ClientRegistration.AuthenticationMethod, PresentedCredentials.Presented, Outcome)])
     func verifies(
-        method: Client.AuthenticationMethod, presented: PresentedCredentials.Presented,
+        method: ClientRegistration.AuthenticationMethod, presented: PresentedCredentials.Presented,
         outcome: Outcome
     ) {
         let client = Fixture.client(
@@ -235,7 +235,7 @@ import Testing
     func introspects(grantTypes: [GrantType]) {
         let registration = ClientRegistration(name: "x", method: .any, grantTypes: grantTypes)
         #expect(registration.introspects == (grantTypes.isEmpty ? .audience : .own))
-        for introspects in [Client.Introspects.own, .audience, .any] {
+        for introspects in [ClientRegistration.Introspects.own, .audience, .any] {
             let registration = ClientRegistration(
                 name: "x", method: .any, grantTypes: grantTypes, introspects: introspects)
             #expect(registration.introspects == introspects)

@@ -47,17 +47,6 @@ package struct AuthenticatedClient: Sendable {
         guard !client.isDisabled else { throw failure("the client is disabled") }
         return AuthenticatedClient(client: client, readAt: readAt)
     }
-
-    /// The same for a secret that came by HTTP Basic and was right once, by its hash; nil where it has
-    /// to be presented again.
-    package static func verify(
-        basicSecretHash hash: [UInt8], client: Client, readAt: UnixTime
-    ) -> AuthenticatedClient? {
-        guard !client.isDisabled, client.registration.method.accepts(.basic),
-            client.hasSecret(hash: hash)
-        else { return nil }
-        return AuthenticatedClient(client: client, readAt: readAt)
-    }
 }
 
 extension Client {

@@ -46,12 +46,12 @@ package struct PresentedCredentials: Sendable, Equatable {
 
     /// Reads HTTP Basic (RFC 7617), whose two halves are form-encoded (RFC 6749 §2.3.1).
     private static func basic(_ header: String) throws(OAuthError) -> (String, String) {
-        let parts = header.utf8.split(
-            separator: UInt8(ascii: " "), maxSplits: 1, omittingEmptySubsequences: true)
-        guard let scheme = parts.first,
-            String(decoding: scheme, as: UTF8.self).lowercased() == "basic"
-        else { throw OAuthError(.invalidClient, "the Authorization scheme must be Basic") }
-        let encoded = (parts.count > 1 ? Array(parts[1]) : []).filter { $0 != UInt8(ascii: " ") }
+        let header = Array(header.utf8).drop { $0 == UInt8(ascii: " ") }
+        let scheme = header.prefix { $0 != UInt8(ascii: " ") }
+        guard String(decoding: scheme, as: UTF8.self).lowercased() == "basic" else {
+            throw OAuthError(.invalidClient, "the Authorization scheme must be Basic")
+        }
+        let encoded = header[scheme.endIndex...].filter { $0 != UInt8(ascii: " ") }
         guard let bytes = Base64.decodeStandard(encoded),
             let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
             let clientID = Form.decode(bytes[..<colon]),

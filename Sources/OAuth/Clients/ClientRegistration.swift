@@ -1,15 +1,15 @@
 /// What is registered about a client: everything but its identity, secrets and state.
 package struct ClientRegistration: Sendable, Equatable {
     package var name: String
-    package var method: Client.AuthenticationMethod
+    package var method: AuthenticationMethod
     package var grantTypes: [GrantType]
     package var redirectURIs: [String]
     package var postLogoutRedirectURIs: [String]
     package var backchannelLogoutURI: String?
     package var scope: Scope
     package var audiences: [String]
-    package var introspects: Client.Introspects
-    package var revokes: Client.Revokes
+    package var introspects: Introspects
+    package var revokes: Revokes
     package var isFirstParty: Bool
     /// Whether its refresh tokens are replaced at each use.
     package var rotates: Bool
@@ -19,10 +19,10 @@ package struct ClientRegistration: Sendable, Equatable {
     package var idTokenAlgorithm: SigningAlgorithm
 
     package init(
-        name: String, method: Client.AuthenticationMethod, grantTypes: [GrantType],
+        name: String, method: AuthenticationMethod, grantTypes: [GrantType],
         redirectURIs: [String] = [], postLogoutRedirectURIs: [String] = [],
         backchannelLogoutURI: String? = nil, scope: Scope = .none, audiences: [String] = [],
-        introspects: Client.Introspects? = nil, revokes: Client.Revokes = .token,
+        introspects: Introspects? = nil, revokes: Revokes = .token,
         isFirstParty: Bool = false, rotates: Bool = true, retryWindowSeconds: Int32 = 30,
         idTokenAlgorithm: SigningAlgorithm = .rs256
     ) {
@@ -44,7 +44,7 @@ package struct ClientRegistration: Sendable, Equatable {
 
     /// What a client is told at `/introspect` where nobody says otherwise: one that gets tokens itself is
     /// no resource server, and is told of its own alone, also where others have the same audience.
-    package static func introspects(with grantTypes: [GrantType]) -> Client.Introspects {
+    package static func introspects(with grantTypes: [GrantType]) -> Introspects {
         grantTypes.isEmpty ? .audience : .own
     }
 
@@ -103,7 +103,7 @@ package struct ClientRegistration: Sendable, Equatable {
         }
         if scope.description.utf8.count > Limits.scopeBytes { problems.append(.scopeTooLong) }
         if audiences.count > Limits.audiences { problems.append(.tooManyAudiences) }
-        for uri in audiences where !Client.isAudience(uri) { problems.append(.audience(uri)) }
+        for uri in audiences where !Self.isAudience(uri) { problems.append(.audience(uri)) }
         if !(0...3600).contains(retryWindowSeconds) { problems.append(.retryWindow) }
         return problems
     }
@@ -133,5 +133,59 @@ extension ClientRegistration.Problem: CustomStringConvertible {
             "the audience '\(uri)' is not an absolute URI without a fragment"
         case .retryWindow: "the retry window is not between 0 and 3600 seconds"
         }
+    }
+}
+
+extension ClientRegistration {
+    /// How a client authenticates.
+    package enum AuthenticationMethod: String, Sendable, CaseIterable {
+        /// A secret by HTTP Basic or in the body, as the client likes: no method was asked for.
+        case any
+        case basic
+        case post
+        /// A public client, without a secret.
+        case none
+
+        package var isPublic: Bool { self == .none }
+
+        /// Whether a client of this method may send its secret in this way.
+        package func accepts(_ way: SecretWay) -> Bool {
+            switch self {
+            case .any: true
+            case .basic: way == .basic
+            case .post: way == .post
+            case .none: false
+            }
+        }
+    }
+
+    /// How a secret comes with a request (RFC 6749 §2.3.1), by its name in the metadata (RFC 8414 §2
+    /// `token_endpoint_auth_methods_supported`).
+    package enum SecretWay: String, Sendable, CaseIterable {
+        case basic = "client_secret_basic"
+        case post = "client_secret_post"
+    }
+
+    /// What a client is told at `/introspect`.
+    package enum Introspects: String, Sendable, CaseIterable {
+        /// Its own tokens.
+        case own
+        /// Also tokens whose audience is its client id or one of its audiences.
+        case audience
+        /// All tokens.
+        case any
+    }
+
+    /// What the revocation of one of its access tokens ends.
+    package enum Revokes: String, Sendable, CaseIterable {
+        case token
+        case grant
+    }
+
+    /// Whether a text can be an audience: an absolute URI without a fragment (RFC 8707 §2).
+    package static func isAudience(_ text: String) -> Bool {
+        (1...Limits.audienceBytes).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "#") }
+            && RedirectURI.scheme(of: text) != nil
     }
 }

@@ -32,7 +32,8 @@ package enum ResourceIndicators {
         guard !requested.isEmpty else { return client.registration.audiences }
         var audience: [String] = []
         for uri in requested where !audience.contains(uri) {
-            guard Client.isAudience(uri), client.registration.audiences.contains(uri) else {
+            guard ClientRegistration.isAudience(uri), client.registration.audiences.contains(uri)
+            else {
                 throw OAuthError(.invalidTarget, "the client may not ask for the resource \(uri)")
             }
             audience.append(uri)

@@ -14,12 +14,4 @@ package enum GrantType: String, Sendable, CaseIterable {
         }
         self = type
     }
-
-    /// That a client was registered for a grant, else `unauthorized_client`.
-    package func requireRegistered(by client: Client) throws(OAuthError) {
-        guard client.registration.grantTypes.contains(self) else {
-            throw OAuthError(
-                .unauthorizedClient, "the client is not registered for the grant \(rawValue)")
-        }
-    }
 }

@@ -52,8 +52,8 @@ package struct RefreshTokenGrant: Sendable, Equatable {
         }
     }
 
-    /// The access token in answer: it outlives neither its grant nor, unless that is for offline access, its
-    /// login.
+    /// The access token in answer: it outlives neither its grant nor its login, unless the grant is for
+    /// offline access.
     package func issuance(in state: Liveness.State) -> Issuance {
         var bounds = [grant.expiresAt]
         if !grant.isOffline, let session = state.session { bounds.append(session.expiresAt) }

@@ -70,7 +70,7 @@ struct CheckCommand: AsyncParsableCommand {
                     secrets: try? settings.secrets(), pool: try? settings.value(.pool))
             }
             return findings.map { Line(level: $0.level, about: $0.about, text: $0.sentence) }
-        } catch is Settings.Invalid {
+        } catch is InvalidSetting {
             // `settings.problems` has it already.
             return []
         } catch {

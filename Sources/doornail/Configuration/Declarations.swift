@@ -66,7 +66,7 @@ extension Setting<Issuer?> {
         do {
             return try Issuer(text)
         } catch {
-            throw Settings.Invalid(
+            throw InvalidSetting(
                 description: "\(error); give a URL like https://login.example.com "
                     + "(DOORNAIL_ISSUER or --issuer)")
         }

@@ -26,9 +26,9 @@ struct SecretFile {
 
     /// Refuses a file that others than its owner may write to: whoever chooses the secret can make tokens.
     /// A file whose mode cannot be read passes; the caller reads it next, and says why it cannot.
-    func requireUnshared() throws(Settings.Invalid) {
+    func requireUnshared() throws(InvalidSetting) {
         guard let mode, mode & 0o022 != 0 else { return }
-        throw Settings.Invalid(
+        throw InvalidSetting(
             description: "others than its owner may write to \(name) \(path): take that from them "
                 + "('chmod go-w \(path)'), and change the secret if they may have used it")
     }

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Logging
+import OAuth
+import Serving
 
 /// A setting, declared once: its name, its flag, its default, how its text is read, and what the help
 /// says of it. `Settings` has their values.
@@ -8,12 +11,12 @@ struct Setting<Value: Sendable>: AnySetting {
     let fallback: String?
     let valueName: String?
     let help: String
-    /// Reads a text. A `Settings.Invalid` that it throws is a whole sentence; the description of any other
+    /// Reads a text. A `InvalidSetting` that it throws is a whole sentence; the description of any other
     /// error goes after the setting's name.
     let read: @Sendable (String) throws -> Value
     /// The value where nothing is set.
     let absent: @Sendable () throws -> Value
-    private let examination: (@Sendable (Settings) throws -> Void)?
+    private let examination: (@Sendable (any SettingValues) throws -> Void)?
 
     /// One that has a default.
     /// - Parameters:
@@ -30,7 +33,7 @@ struct Setting<Value: Sendable>: AnySetting {
     /// - Parameter examination: how `check` examines it, where it does more than read the text.
     init<Read>(
         _ name: String, value valueName: String? = nil, help: String = "",
-        examination: (@Sendable (Settings) throws -> Void)? = nil,
+        examination: (@Sendable (any SettingValues) throws -> Void)? = nil,
         read: @escaping @Sendable (String) throws -> Read
     ) where Value == Read? {
         self.init(name, nil, valueName, help, read, { nil }, examination)
@@ -40,7 +43,7 @@ struct Setting<Value: Sendable>: AnySetting {
         _ name: String, _ fallback: String?, _ valueName: String?, _ help: String,
         _ read: @escaping @Sendable (String) throws -> Value,
         _ absent: @escaping @Sendable () throws -> Value,
-        _ examination: (@Sendable (Settings) throws -> Void)?
+        _ examination: (@Sendable (any SettingValues) throws -> Void)?
     ) {
         self.name = name
         self.fallback = fallback
@@ -52,7 +55,7 @@ struct Setting<Value: Sendable>: AnySetting {
         self.examination = examination
     }
 
-    func examine(in settings: Settings) throws {
+    func examine(in settings: any SettingValues) throws {
         if let examination {
             try examination(settings)
         } else {
@@ -61,12 +64,21 @@ struct Setting<Value: Sendable>: AnySetting {
     }
 }
 
+/// Where settings have their values, and what a server cannot do without, made of them (`Settings`).
+protocol SettingValues: Sendable {
+    func value<Value>(_ setting: Setting<Value>) throws -> Value
+    func databaseURL() throws -> String
+    func secrets() throws -> [ServerSecret]
+    func issuer() throws -> Issuer
+    func certificates(logger: Logger) throws -> CertificateReload?
+}
+
 /// A setting whatever its type.
 protocol AnySetting: Sendable {
     /// The environment variable's.
     var name: String { get }
     /// Throws what is wrong with it in a configuration.
-    func examine(in settings: Settings) throws
+    func examine(in settings: any SettingValues) throws
 }
 
 extension AnySetting {

@@ -9,14 +9,7 @@ import Web
 ///
 /// An empty value counts as none. `check` and `serve` examine every setting, also those that this run does
 /// not use, so that a typing error shows immediately.
-struct Settings: Sendable {
-    /// What is wrong with the configuration, in words that say what to do.
-    struct Invalid: Error, CustomStringConvertible {
-        let description: String
-        /// Whether a flag gave the value: then it is wrong usage, and the command exits 2.
-        var isUsage = false
-    }
-
+struct Settings: SettingValues {
     private let reader: ConfigReader
     /// The names of the settings that flags gave.
     private let flagged: Set<String>
@@ -26,7 +19,7 @@ struct Settings: Sendable {
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) async throws {
         for setting in Self.all where flags[setting.name]?.isEmpty == true {
-            throw Invalid(description: "\(setting.flag) is empty", isUsage: true)
+            throw InvalidSetting(description: "\(setting.flag) is empty", isUsage: true)
         }
         flagged = Set(flags.keys)
         var providers: [any ConfigProvider] = [
@@ -53,8 +46,8 @@ struct Settings: Sendable {
 
     /// The JSON file: an object whose keys are all known, and whose values are texts or numbers.
     private static func fileProvider(_ path: String) throws -> any ConfigProvider {
-        func wrong(_ why: String) -> Invalid {
-            Invalid(description: "the configuration file \(path) \(why)")
+        func wrong(_ why: String) -> InvalidSetting {
+            InvalidSetting(description: "the configuration file \(path) \(why)")
         }
         try SecretFile(path: path, name: "the configuration file").requireUnshared()
         guard let data = FileManager.default.contents(atPath: path) else {
@@ -92,16 +85,16 @@ struct Settings: Sendable {
         guard let text = text(setting) else { return try setting.absent() }
         do {
             return try setting.read(text)
-        } catch let invalid as Invalid {
-            throw Invalid(
+        } catch let invalid as InvalidSetting {
+            throw InvalidSetting(
                 description: invalid.description, isUsage: flagged.contains(setting.name))
         } catch {
             throw invalid(setting, "\(error)")
         }
     }
 
-    private func invalid(_ setting: any AnySetting, _ why: String) -> Invalid {
-        Invalid(
+    private func invalid(_ setting: any AnySetting, _ why: String) -> InvalidSetting {
+        InvalidSetting(
             description: "\(setting.name) (\(setting.flag)) \(why)",
             isUsage: flagged.contains(setting.name))
     }
@@ -110,7 +103,7 @@ struct Settings: Sendable {
 
     func databaseURL() throws -> String {
         guard let url = try value(.databaseURL) else {
-            throw Invalid(
+            throw InvalidSetting(
                 description: "DATABASE_URL is not set; give a PostgreSQL URI like "
                     + "postgresql://doornail@db.example.com/doornail, "
                     + "or try everything with 'doornail dev'")
@@ -120,7 +113,7 @@ struct Settings: Sendable {
 
     func issuer() throws -> Issuer {
         guard let issuer = try value(.issuer) else {
-            throw Invalid(
+            throw InvalidSetting(
                 description: "DOORNAIL_ISSUER is not set; it is the URL that clients know this "
                     + "server by, like https://login.example.com")
         }
@@ -131,7 +124,7 @@ struct Settings: Sendable {
     func secrets() throws -> [ServerSecret] {
         if let text = try value(.secret) { return try secrets(in: text) }
         guard let path = try value(.secretFile) else {
-            throw Invalid(
+            throw InvalidSetting(
                 description: "DOORNAIL_SECRET is not set; 'doornail secret' prints one, "
                     + "to be kept in a file that DOORNAIL_SECRET_FILE names")
         }
@@ -140,7 +133,7 @@ struct Settings: Sendable {
         do {
             text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
         } catch {
-            throw Invalid(
+            throw InvalidSetting(
                 description: "the secret file \(path) cannot be read: "
                     + "\((error as NSError).localizedDescription)")
         }
@@ -149,11 +142,11 @@ struct Settings: Sendable {
                 .replacingOccurrences(of: "\r", with: ""))
     }
 
-    private func secrets(in text: String) throws(Invalid) -> [ServerSecret] {
+    private func secrets(in text: String) throws(InvalidSetting) -> [ServerSecret] {
         do {
             return try ServerSecret.list(text)
         } catch {
-            throw Invalid(description: error.sentence)
+            throw InvalidSetting(description: error.sentence)
         }
     }
 
@@ -204,13 +197,13 @@ struct Settings: Sendable {
     }
 
     /// Everything that can be wrong without a look at the database.
-    var problems: [Invalid] {
+    var problems: [InvalidSetting] {
         Self.all.compactMap { setting in
             do {
                 try setting.examine(in: self)
                 return nil
             } catch {
-                return error as? Invalid ?? Invalid(description: "\(error)")
+                return error as? InvalidSetting ?? InvalidSetting(description: "\(error)")
             }
         }
     }
@@ -219,7 +212,7 @@ struct Settings: Sendable {
     func requireServable() throws {
         let problems = problems
         guard problems.isEmpty else {
-            throw Invalid(
+            throw InvalidSetting(
                 description: problems.map(\.description).joined(separator: "\ndoornail: "),
                 isUsage: problems.contains(where: \.isUsage))
         }

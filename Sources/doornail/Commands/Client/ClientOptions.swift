@@ -1,8 +1,8 @@
 import ArgumentParser
 import OAuth
 
-extension Client.Introspects: ExpressibleByArgument {}
-extension Client.Revokes: ExpressibleByArgument {}
+extension ClientRegistration.Introspects: ExpressibleByArgument {}
+extension ClientRegistration.Revokes: ExpressibleByArgument {}
 extension SigningAlgorithm: ExpressibleByArgument {}
 
 /// What a client is registered with; `create` and `update` take the same flags.
@@ -66,10 +66,10 @@ struct ClientOptions: ParsableArguments {
             "What it is told at /introspect: own, audience or any.",
             discussion: "By default a new client with a grant is told of its own tokens, and one "
                 + "without, a resource server, of those for its audiences."))
-    var introspects: Client.Introspects?
+    var introspects: ClientRegistration.Introspects?
 
     @Option(help: "What the revocation of its access token ends: token or grant.")
-    var revokes: Client.Revokes?
+    var revokes: ClientRegistration.Revokes?
 
     @Flag(
         name: .customLong("first-party"), inversion: .prefixedNo,
