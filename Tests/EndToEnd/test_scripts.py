@@ -8,7 +8,7 @@ import pytest
 from support import ROOT
 
 PARTS = [
-    "OAuthTests|StorageTests", "WebTests", "PostgresTests", "ClusterTests", "Tests/EndToEnd",
+    "OAuthTests|StorageTests|OperationsTests", "WebTests", "PostgresTests", "LeaseTests|DutiesTests|ClusterTests", "Tests/EndToEnd",
     "Tests/Promise",
 ]  # fmt: skip
 # What a part says when it fails, its name being the last argument.
