@@ -64,8 +64,8 @@ def answers(node, *sent):
         return whole
 
 
-def to_the_endpoint(data):
-    """The same request, with a field that the hot path leaves alone."""
+def with_an_origin(data):
+    """The same request, with a field more."""
     return data.replace(b"\r\nHost:", b"\r\nOrigin: https://x.example\r\nHost:", 1)
 
 
@@ -132,7 +132,7 @@ def test_the_same_bytes(fast, slow, client, api, token):
     for name, data in cases(token, client, api).items():
         # Three times: what is not remembered, what is, and what has been for a while.
         told = [answers(fast, data) for _ in range(3)]
-        expected = answers(slow, to_the_endpoint(data))
+        expected = answers(slow, with_an_origin(data))
         assert told == [expected] * 3, f"{name}: {told} {expected}"
         assert answers(slow, data) == expected, name
 
@@ -149,7 +149,7 @@ def test_the_same_for_a_login(fast, slow, doornail):
     basic = f"Authorization: {app.basic['Authorization']}"
     data = request(f"token={access}", FORM, basic, ID)
     told = [answers(fast, data) for _ in range(3)]
-    assert told == [answers(slow, to_the_endpoint(data))] * 3
+    assert told == [answers(slow, with_an_origin(data))] * 3
     assert told[0] == answers(slow, data)
 
 
@@ -169,7 +169,7 @@ def test_own_tokens(fast, slow, client, more):
     )
     token = rb"dn_at_[\w-]+"
     told = answers(fast, *[data] * 4)
-    expected = answers(slow, *[to_the_endpoint(data)] * 4)
+    expected = answers(slow, *[with_an_origin(data)] * 4)
     assert re.sub(token, b"", told) == re.sub(token, b"", expected)
     issued = re.findall(token, told)
     assert len(set(issued)) == len(issued) and len(issued) in (0, 4)
@@ -237,7 +237,7 @@ def test_pipelined(fast, slow, client, api, token):
     every = cases(token, client, api)
     names = ["plain", "escaped", "plain", "nobody", "plain", "with a hint", "cut", "plain", "plain"]
     data = b"".join(every[name] for name in names)
-    apart = b"".join(to_the_endpoint(every[name]) for name in names)
+    apart = b"".join(with_an_origin(every[name]) for name in names)
     expected = answers(slow, (apart, len(names)))
     for _ in range(5):
         for node in (fast, slow):
@@ -275,7 +275,7 @@ def test_repeated(fast, slow, client, api, token):
         whole = [plain, plain, plain, *sent, plain, plain, *sent, plain]
         told = [answers(node, *whole) for node in (fast, slow)]
         assert told[0] == told[1], name
-    apart = [to_the_endpoint(plain)] * 8
+    apart = [with_an_origin(plain)] * 8
     assert answers(fast, *[plain] * 8) == answers(slow, *apart)
 
 
@@ -329,11 +329,11 @@ def test_labels(fast, slow, client, first):
     begun = made(tokens[0], f"X-Request-ID: {first}", "traceparent: x", "tracestate: y", "X: y")
     whole = [begun, *sent, begun, begun, *reversed(sent)]
     told = [answers(node, *whole) for node in (fast, slow)]
-    assert told[0] == told[1] == answers(slow, *map(to_the_endpoint, whole))
+    assert told[0] == told[1] == answers(slow, *map(with_an_origin, whole))
 
 
 def test_labels_of_what_is_dead(fast, slow, client, api):
-    """What the hot path leaves to the endpoint is asked there by its own name."""
+    """What has to be asked is asked under the name that the request has."""
     tokens = [fast.token(client) for _ in range(6)]
     basic = f"Authorization: {client.basic['Authorization']}"
     for token in tokens[::2]:
@@ -390,12 +390,12 @@ def test_who_never_reads(fast, client, token):
 
 
 @pytest.mark.parametrize("before", [0, 1, 3])
-@pytest.mark.parametrize("way", ["the hot path", "the endpoint"])
+@pytest.mark.parametrize("way", ["as it is", "with an origin"])
 def test_who_ends_its_side(fast, slow, client, token, way, before):
     """A client that sends its last request and ends its side in one go is answered."""
     data = request(f"token={token}", FORM, f"Authorization: {client.basic['Authorization']}", ID)
-    if way == "the endpoint":
-        data = to_the_endpoint(data)
+    if way == "with an origin":
+        data = with_an_origin(data)
     for node in (fast, slow):
         for _ in range(20):
             with Connection(node) as connection:

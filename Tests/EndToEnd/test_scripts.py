@@ -8,8 +8,8 @@ import pytest
 from support import ROOT
 
 PARTS = [
-    "OAuthTests|StorageTests|OperationsTests", "WebTests", "PostgresTests", "LeaseTests|DutiesTests|ClusterTests", "Tests/EndToEnd",
-    "Tests/Promise",
+    "OAuthTests|StorageTests|OperationsTests", "WebTests", "PostgresTests",
+    "LeaseTests|DutiesTests|ClusterTests", "Tests/EndToEnd", "Tests/Promise",
 ]  # fmt: skip
 # What a part says when it fails, its name being the last argument.
 PART = """#!/bin/sh
