@@ -243,7 +243,8 @@ if Context.environment["DOORNAIL_FUZZ"] != nil {
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "CFuzzer", "OAuth", "Lease", "Postgres", "Storage", "Cluster", "Web", "TestSupport",
+                "CFuzzer", "OAuth", "Lease", "Postgres", "Storage", "Cluster", "Serving", "Web",
+                "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
