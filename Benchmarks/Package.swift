@@ -22,10 +22,12 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
-        // A link to the sources: what is measured is `package`, so another package cannot import it.
+        // Links to the sources: what is measured is `package`, so another package cannot import it.
+        .target(name: "JSON", swiftSettings: strict),
         .target(
             name: "OAuth",
             dependencies: [
+                "JSON",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),

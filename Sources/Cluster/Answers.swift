@@ -19,8 +19,8 @@ extension Node {
         return read
     }
 
-    /// What is said about a live token to those who may know.
-    package struct Told: Sendable {
+    /// What is answered about a live token to those who may know.
+    package struct LiveAnswer: Sendable {
         package let known: RememberedAnswer
         package let isRefreshToken: Bool
     }
@@ -28,12 +28,12 @@ extension Node {
     /// What `/introspect` says about what was presented as a token; nil where it is forged or dead.
     package func answer(
         about text: String, issuer: String, by deadline: ContinuousClock.Instant
-    ) async throws(StoreError) -> Told? {
+    ) async throws(StoreError) -> LiveAnswer? {
         let now = ContinuousClock.now
         if let held = gate.held(at: now),
             let known = remembered(Array(text.utf8), at: held.time(at: now))
         {
-            return Told(known: known, isRefreshToken: false)
+            return LiveAnswer(known: known, isRefreshToken: false)
         }
         guard let token = try open(text) else { return nil }
         let held = try await gate.lease(by: deadline)
@@ -41,7 +41,7 @@ extension Node {
             let now = held.time(at: .now)
             if now >= access.expiresAt { return nil }
             if let known = cache.known(access.id), now < known.certainUntil {
-                return Told(known: known, isRefreshToken: false)
+                return LiveAnswer(known: known, isRefreshToken: false)
             }
         }
         let tick = cache.now
@@ -53,7 +53,7 @@ extension Node {
         if case .access(let access) = token {
             cache.remember(known, about: access.id, hangingOn: scopes, since: tick)
         }
-        return Told(known: known, isRefreshToken: token.isRefreshToken)
+        return LiveAnswer(known: known, isRefreshToken: token.isRefreshToken)
     }
 
     /// What is remembered of a live access token, for whoever has looked at the lease already; nil

@@ -63,9 +63,10 @@ package struct APIAnswer: Sendable {
 
     /// The answer as it is sent, header and body.
     /// - Parameters:
-    ///   - last: fields that the connection adds, each a whole line
+    ///   - last: fields that the connection adds
     func encoded(
-        _ form: ConnectionState.AnswerForm, requestID: String, date: String, last: String
+        _ form: ConnectionState.AnswerForm, requestID: String, date: String,
+        last: [(name: String, value: String)]
     ) -> ByteBuffer {
         var buffer = ByteBufferAllocator().buffer(capacity: body.count + 384)
         buffer.writeStaticString("HTTP/1.1 ")
@@ -86,18 +87,13 @@ package struct APIAnswer: Sendable {
             buffer.writeString(String(body.count))
             buffer.writeStaticString("\r\n")
         }
-        for (name, value) in fields {
-            buffer.writeString(name)
-            buffer.writeStaticString(": ")
-            buffer.writeString(value)
-            buffer.writeStaticString("\r\n")
-        }
+        for field in fields { buffer.write(field) }
         buffer.writeStaticString("X-Request-ID: ")
         buffer.writeString(requestID)
         buffer.writeStaticString("\r\nDate: ")
         buffer.writeString(date)
         buffer.writeStaticString("\r\n")
-        buffer.writeString(last)
+        for field in last { buffer.write(field) }
         if form.closes {
             buffer.writeStaticString("Connection: close\r\n")
         } else if form.isHTTP10 {
@@ -106,5 +102,15 @@ package struct APIAnswer: Sendable {
         buffer.writeStaticString("\r\n")
         if !form.omitsBody { buffer.writeBytes(body) }
         return buffer
+    }
+}
+
+extension ByteBuffer {
+    /// Writes a field of a header, with the end of its line.
+    fileprivate mutating func write(_ field: (name: String, value: String)) {
+        writeString(field.name)
+        writeStaticString(": ")
+        writeString(field.value)
+        writeStaticString("\r\n")
     }
 }

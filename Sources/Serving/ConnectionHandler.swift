@@ -273,7 +273,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Me
                 // Else the encoder would announce chunks that never come.
                 head.headers.add(name: "Content-Length", value: "0")
             }
-            if setup.saysHTTPSOnly { head.headers.add(contentsOf: ConnectionSetup.httpsOnly) }
+            for (name, value) in setup.lastFields { head.headers.add(name: name, value: value) }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body(let buffer):
             guard state.writesBody else {
@@ -320,20 +320,14 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Me
             address: peer.text)
         head = nil
         collected = nil
-        let body = ByteBuffer(string: rejection.json)
-        var response = HTTPResponseHead(
-            version: .http1_1,
-            status: HTTPResponseStatus(statusCode: rejection.status.code),
-            headers: [
-                "Content-Type": "application/json", "Content-Length": "\(body.readableBytes)",
-                "Cache-Control": "no-store", "Pragma": "no-cache", "Connection": "close",
-                "Date": UTCTime.now().httpDate, RequestID.fieldName.rawName: requestID,
-            ])
-        if setup.saysHTTPSOnly { response.headers.add(contentsOf: ConnectionSetup.httpsOnly) }
-        context.write(wrapOutboundOut(.head(response)), promise: nil)
-        if !omitsBody { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
+        let answer = APIAnswer(
+            status: rejection.status, contentType: "application/json",
+            body: Array(rejection.json.utf8)[...])
         let written = context.eventLoop.makePromise(of: Void.self)
-        context.write(wrapOutboundOut(.end(nil)), promise: written)
+        bytes?.write(
+            answer.encoded(
+                .init(omitsBody: omitsBody, isHTTP10: false, closes: true), requestID: requestID,
+                date: fields.date, last: setup.lastFields), promise: written)
         endOutput(context, after: written.futureResult)
     }
 

@@ -13,12 +13,10 @@ struct ConnectionSetup: Sendable {
     let saysHTTPSOnly: Bool
 
     /// For a year (RFC 6797 §6.1).
-    static let httpsOnly = [("Strict-Transport-Security", "max-age=31536000")]
+    private static let httpsOnly = (name: "Strict-Transport-Security", value: "max-age=31536000")
 
-    /// Fields that every answer ends with, each a whole line.
-    var lastFields: String {
-        saysHTTPSOnly ? "Strict-Transport-Security: max-age=31536000\r\n" : ""
-    }
+    /// Fields that every answer ends with.
+    var lastFields: [(name: String, value: String)] { saysHTTPSOnly ? [Self.httpsOnly] : [] }
 }
 
 /// Who is at the other end of a connection.

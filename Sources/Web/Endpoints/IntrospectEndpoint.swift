@@ -11,17 +11,17 @@ struct IntrospectEndpoint: Endpoint {
     func answer(_ request: APIRequest, _ notes: inout RequestNotes) async throws -> APIAnswer {
         let sent = try await ClientRequest(request, services, &notes)
         try Introspection.requireMayAsk(sent.client.client)
-        let told = try await services.node.answer(
+        let answer = try await services.node.answer(
             about: sent.form.required("token"), issuer: services.issuer.text, by: sent.deadline)
-        guard let told,
+        guard let answer,
             Introspection.mayKnow(
-                sent.client.client, client: told.known.client,
-                isRefreshToken: told.isRefreshToken, isFor: told.known.isFor)
+                sent.client.client, client: answer.known.client,
+                isRefreshToken: answer.isRefreshToken, isFor: answer.known.isFor)
         else {
             notes.outcome = "inactive"
             return .json(Introspection.inactive)
         }
         notes.outcome = "active"
-        return .json(told.known.body)
+        return .json(answer.known.body)
     }
 }

@@ -30,8 +30,7 @@ package struct AccessLogMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            context.log.error = "\(error)"
-            response = Self.serverError()
+            response = Answer.error(context.log.update { Failure(error, &$0) })
         }
         recorder.answered(
             AccessRecord(
@@ -58,25 +57,8 @@ package struct AccessLogMiddleware: RouterMiddleware {
             xForwardedFor: Self.xForwardedFor.map { request.headers[values: $0] } ?? [])
     }
 
-    private static func serverError() -> Response {
-        Response(
-            status: .internalServerError,
-            headers: [
-                .contentType: "application/json", .cacheControl: "no-store", .pragma: "no-cache",
-            ],
-            body: ResponseBody(
-                byteBuffer: ByteBuffer(
-                    string:
-                        #"{"error":"server_error","error_description":"something failed inside"}"#)
-            ))
-    }
-
     private static let forwarded = HTTPField.Name("Forwarded")
     private static let xForwardedFor = HTTPField.Name("X-Forwarded-For")
     private static let traceparent = HTTPField.Name("traceparent")
     private static let tracestate = HTTPField.Name("tracestate")
-}
-
-extension HTTPField.Name {
-    fileprivate static var pragma: HTTPField.Name { HTTPField.Name("Pragma") ?? .cacheControl }
 }

@@ -143,6 +143,7 @@ extension Folder {
     static func makeUnique(
         _ prefix: String, owner: Account?
     ) throws(DevError) -> String {
+        // mkdtemp(3) puts letters of its own in place of these six.
         var name = Array((prefix + "XXXXXX").utf8CString)
         let made = unsafe mkdtemp(&name) != nil
         guard made else { throw DevError("No folder \(prefix)... can be made: \(Files.refusal).") }
